@@ -1,0 +1,31 @@
+// The real Pgpool-II in front of the cluster.
+#pragma once
+
+#include <string>
+
+#include "tests/support/place.h"
+
+namespace hooks::harness {
+
+class PgpoolServer {
+  public:
+    // `directory` holds pgpool.conf, pcp.conf, pool_hba.conf and pool_passwd.
+    PgpoolServer(Place place, std::string directory);
+
+    std::string conf_path() const { return directory_ + "/pgpool.conf"; }
+    // Returns when it is running; whether it serves clients is for the caller to ask.
+    void start();
+    void stop(Milliseconds timeout = std::chrono::seconds(20));  // fast
+    void kill();                                                 // SIGKILL, children included
+
+    pid_t pid() const { return pid_; }
+    bool running() const;
+    std::string log() const;
+
+  private:
+    Place place_;
+    std::string directory_;
+    pid_t pid_ = 0;
+};
+
+}  // namespace hooks::harness
