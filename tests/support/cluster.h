@@ -67,6 +67,9 @@ struct PoolNode {
     std::string role;           // primary, standby
     std::string actual_status;  // what pgpool sees when it looks now
     std::string actual_role;
+
+    // "waiting" becomes "up" with the first client.
+    bool attached() const { return status == "up" || status == "waiting"; }
 };
 
 // What a node says of itself. `serving` is false when it does not answer.

@@ -1,0 +1,54 @@
+#include "tests/support/pgpool_server.h"
+
+#include <signal.h>
+
+#include "tests/support/process_table.h"
+
+namespace hooks::harness {
+
+PgpoolServer::PgpoolServer(Place place, std::string directory)
+    : place_(std::move(place)), directory_(std::move(directory)) {
+}
+
+void PgpoolServer::start() {
+    if (running()) {
+        throw HarnessError("pgpool runs already");
+    }
+    // -n: its own output and that of the hooks go to the log. -D: no status of an earlier run.
+    pid_ = place_.launch({find_program("pgpool"), "-n", "-D", "-f", conf_path(), "-F",
+                          directory_ + "/pcp.conf", "-a", directory_ + "/pool_hba.conf"},
+                         directory_ + "/pgpool.log");
+}
+
+bool PgpoolServer::running() const {
+    return is_alive(pid_);
+}
+
+void PgpoolServer::stop(Milliseconds timeout) {
+    if (!running()) {
+        return;
+    }
+    ::kill(pid_, SIGINT);
+    if (!wait_until_gone({pid_}, Deadline::after(timeout))) {
+        kill();
+    }
+    pid_ = 0;
+}
+
+void PgpoolServer::kill() {
+    std::vector<pid_t> family = children_of(pid_);
+    family.push_back(pid_);
+    for (const pid_t pid : family) {
+        ::kill(pid, SIGKILL);
+    }
+    if (!wait_until_gone(family, Deadline::after(std::chrono::seconds(10)))) {
+        throw HarnessError("pgpool does not end");
+    }
+    pid_ = 0;
+}
+
+std::string PgpoolServer::log() const {
+    return read_file(directory_ + "/pgpool.log");
+}
+
+}  // namespace hooks::harness
