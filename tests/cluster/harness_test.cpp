@@ -20,7 +20,7 @@ using std::chrono::seconds;
 // Only the first half of what has to be done: promote what pgpool proposes.
 ClusterOptions with_plain_promotion(ClusterOptions options = {}) {
     options.failover_command =
-        "[ %d = %P ] && psql -X -h %H -p %r -U postgres -c 'SELECT pg_promote()' postgres";
+        "[ %d = %P ] && psql -X -h %H -p %r -U postgres -c \"SELECT pg_promote()\" postgres";
     options.follow_primary_command = "";
     return options;
 }
@@ -102,11 +102,12 @@ TEST(Harness, AHostThatIsCutOffIsSilentUntilItIsHealed) {
     EXPECT_EQ(ask(cluster, 1), PgAnswer::Kind::serving);
     expect_streaming(cluster, 1);
 
-    // The answers of node 2 to node 0 are lost, those to everybody else are not.
-    cluster.cut_one_way(2, 0);
+    // What node 0 sends to node 2 is lost, what it sends to everybody else is not.
+    cluster.cut_one_way(0, 2);
     EXPECT_EQ(ask(cluster, 2), PgAnswer::Kind::serving);
+    expect_streaming(cluster, 1);
     EXPECT_NE(cluster.streaming_problem(2), "");
-    cluster.heal_one_way(2, 0);
+    cluster.heal_one_way(0, 2);
     expect_streaming(cluster, 2);
 
     cluster.cut_one_way(2, kHub);
@@ -147,9 +148,8 @@ TEST(Harness, AWipedStandbyComesBackByPcpRecoveryNode) {
         "pgpool_node_$5\"\n"
         "ssh $2 \"sed -i 's/user=repl/user=repl application_name=node$5/' "
         "$3/postgresql.auto.conf\"\n";
-    options.pgpool_remote_start =
-        "#!/bin/sh -e\n"
-        "ssh $1 \"$(dirname $(readlink -f /proc/$PPID/exe))/pg_ctl -D $2 -w -l /dev/null start\"\n";
+    options.pgpool_remote_start = "#!/bin/sh -e\nssh $1 \"" + find_postgres_bin_dir() +
+                                  "/pg_ctl -D $2 -w -l /dev/null start\"\n";
     Cluster cluster(options);
     cluster.start();
     Writer writer(cluster);

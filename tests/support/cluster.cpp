@@ -130,7 +130,7 @@ void Cluster::start() {
     if (options_.with_pgpool) {
         const auto all_up = [this] {
             if (!pgpool_->running()) {
-                throw HarnessError("pgpool ended");
+                return true;  // nothing to wait for
             }
             int up = 0;
             for (const PoolNode& node : pool_status()) {
@@ -139,6 +139,9 @@ void Cluster::start() {
             return up == size() && !pgpool_sql("SELECT 1").empty();
         };
         wait_until(all_up, std::chrono::seconds(30), "pgpool serves and shows every node as up");
+        if (!pgpool_->running()) {
+            throw HarnessError("pgpool ended:\n" + last_lines(pgpool_log(), 20));
+        }
     }
     std::printf("[ cluster  ] %d nodes up in %.2f s (hosts %.2f, data %.2f, servers %.2f)\n",
                 size(), elapsed(), hosts_ready, data_ready, servers_ready);

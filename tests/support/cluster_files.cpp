@@ -9,6 +9,15 @@ std::string setting(const std::string& name, const std::string& value) {
     return name + " = " + quote_guc_string(value) + "\n";
 }
 
+// Pgpool's own grammar looks like that of postgresql.conf, but knows no way to write a quote
+// inside quotes.
+std::string pgpool_setting(const std::string& name, const std::string& value) {
+    if (value.find_first_of("'\n") != std::string::npos) {
+        throw HarnessError("pgpool.conf cannot hold " + name + " = " + value);
+    }
+    return name + " = '" + value + "'\n";
+}
+
 std::string hook_line(const ClusterNames& names, const std::string& name) {
     return names.hook(name) + " --config " + names.hooks_conf_path() +
            " %d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S";
@@ -181,7 +190,7 @@ std::string pgpool_conf(const ClusterNames& names) {
     }
     std::string text;
     for (const auto& [name, value] : settings) {
-        text += setting(name, value);
+        text += pgpool_setting(name, value);
     }
     return text;
 }
