@@ -1,0 +1,243 @@
+#include "common/core/node_report.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "common/core/error.h"
+#include "common/core/wal_end.h"
+
+namespace hooks {
+
+const std::string_view node_report_script = R"sh(
+pgdata=$1
+bin=$2
+say() { printf '%s: %s\n' "$1" "$2"; }
+
+say user "$(id -un)"
+work=$pgdata.pgpool-hooks
+say work_directory "$work"
+parent=$(dirname -- "$pgdata")
+if [ -w "$parent" ]; then say parent_writable yes; fi
+if [ -e "$work/rewind-unfinished" ]; then say unfinished_marker yes; fi
+if [ -L "$pgdata" ]; then say symbolic_link yes; fi
+for process in /proc/[0-9]*; do
+    name=$(cat "$process/comm" 2>/dev/null || true)
+    case $name in
+        pg_rewind | pg_basebackup)
+            if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF -- "$pgdata"; then
+                say busy "$name, pid ${process#/proc/}"
+            fi ;;
+    esac
+done
+
+if [ -d "$pgdata" ] && { [ ! -r "$pgdata" ] || [ ! -x "$pgdata" ]; }; then
+    echo "cannot read $pgdata as user $(id -un)" >&2
+    exit 1
+fi
+version=$3
+if [ -f "$pgdata/PG_VERSION" ]; then
+    version=$(cat -- "$pgdata/PG_VERSION")
+    say pg_version "$version"
+elif [ ! -e "$pgdata" ] || [ -z "$(ls -A -- "$pgdata")" ]; then
+    say empty yes
+fi
+serves() { [ -x "$1/postgres" ] && "$1/postgres" --version | grep -q " $version[.a-z]"; }
+if [ -n "$bin" ]; then
+    serves "$bin" || { echo "$bin holds no PostgreSQL $version" >&2; exit 1; }
+else
+    for candidate in "/usr/lib/postgresql/$version/bin" "/usr/pgsql-$version/bin" \
+        /usr/local/pgsql/bin /usr/bin "$(dirname -- "$(command -v postgres || echo /nowhere/x)")"; do
+        if serves "$candidate"; then bin=$candidate; break; fi
+    done
+fi
+say bin_dir "$bin"
+if [ -n "$bin" ] && [ -x "$bin/pg_rewind" ]; then say pg_rewind yes; fi
+if [ -d "$pgdata" ]; then say owner "$(stat -c %U -- "$pgdata")"; fi
+if [ ! -f "$pgdata/PG_VERSION" ]; then
+    say end report
+    exit 0
+fi
+
+# The pid alone proves nothing: it may be a zombie's, or belong to another program by now.
+if [ -f "$pgdata/postmaster.pid" ]; then
+    pid=$(head -n 1 -- "$pgdata/postmaster.pid")
+    if [ -r "/proc/$pid/stat" ]; then
+        state=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -c1)
+        here=$(cd -- "$pgdata" && pwd -P)
+        there=$(readlink "/proc/$pid/cwd" 2>/dev/null || true)
+        if [ "$state" != Z ] && [ "$there" = "$here" ]; then say running "$pid"; fi
+    fi
+fi
+for name in standby.signal recovery.signal recovery.conf; do
+    if [ -e "$pgdata/$name" ]; then say file "$name"; fi
+done
+if command -v pg_lsclusters >/dev/null 2>&1; then
+    here=$(cd -- "$pgdata" && pwd -P)
+    pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ directory _; do
+        if [ "$directory" = "$pgdata" ] || [ "$directory" = "$here" ]; then
+            say debian_cluster "$v/$name"
+            if [ -f "/etc/postgresql/$v/$name/postgresql.conf" ] && [ ! -f "$pgdata/postgresql.conf" ]; then
+                say config_file "/etc/postgresql/$v/$name/postgresql.conf"
+            fi
+        fi
+    done
+fi
+if [ -n "$bin" ]; then
+    LC_ALL=C "$bin/pg_controldata" "$pgdata" 2>&1 | sed 's/^/control: /' || true
+    timelines=$(LC_ALL=C "$bin/pg_controldata" "$pgdata" 2>/dev/null |
+        sed -n -e "s/^Latest checkpoint's TimeLineID: *//p" -e "s/^Min recovery ending loc's timeline: *//p")
+    newest=0
+    for timeline in $timelines; do
+        if [ "$timeline" -gt "$newest" ]; then newest=$timeline; fi
+    done
+    history=$(printf '%s/pg_wal/%08X.history' "$pgdata" "$newest")
+    if [ -f "$history" ]; then sed 's/^/history: /' "$history"; fi
+fi
+say end report
+)sh";
+
+const std::string_view wal_end_script = R"sh(
+LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -t "$3" -s "$4" 2>&1 | tail -n 5
+)sh";
+
+NodeReport parse_node_report(std::string_view output) {
+    NodeReport report;
+    std::string control;
+    bool complete = false;
+    while (!output.empty()) {
+        const std::size_t newline = output.find('\n');
+        const std::string_view line = output.substr(0, newline);
+        output.remove_prefix(newline == std::string_view::npos ? output.size() : newline + 1);
+        const std::size_t colon = line.find(": ");
+        if (colon == std::string_view::npos) {
+            continue;  // an empty value: "bin_dir: " trimmed, or an empty line of a history
+        }
+        const std::string_view key = line.substr(0, colon);
+        const std::string value(line.substr(colon + 2));
+        if (key == "control") {
+            control += value + "\n";
+        } else if (key == "history") {
+            report.history += value + "\n";
+        } else if (key == "user") {
+            report.user = value;
+        } else if (key == "owner") {
+            report.owner = value;
+        } else if (key == "empty") {
+            report.empty = true;
+        } else if (key == "pg_version") {
+            // "9.6" and the like have major 9: too old for every rule here.
+            std::from_chars(value.data(), value.data() + value.size(), report.major);
+            report.data_directory = true;
+        } else if (key == "bin_dir") {
+            report.bin_dir = value;
+        } else if (key == "pg_rewind") {
+            report.pg_rewind = true;
+        } else if (key == "running") {
+            report.running = true;
+        } else if (key == "file") {
+            report.standby_signal |= value == "standby.signal";
+            report.recovery_signal |= value == "recovery.signal";
+            report.recovery_conf |= value == "recovery.conf";
+        } else if (key == "unfinished_marker") {
+            report.unfinished_marker = true;
+        } else if (key == "debian_cluster") {
+            report.debian_cluster = value;
+        } else if (key == "config_file") {
+            report.config_file = value;
+        } else if (key == "work_directory") {
+            report.work_directory = value;
+        } else if (key == "busy") {
+            report.busy = value;
+        } else if (key == "symbolic_link") {
+            report.symbolic_link = true;
+        } else if (key == "parent_writable") {
+            report.parent_writable = true;
+        } else if (key == "end") {
+            complete = true;
+        }
+    }
+    if (!complete) {
+        throw Error(ErrorKind::command, "the look at the node's files broke off before its end",
+                    "Look at what the login shell of that user prints, and whether it ends early.");
+    }
+    if (report.data_directory) {
+        if (report.bin_dir.empty()) {
+            report.control = Unknown{
+                fmt::format("no programs of PostgreSQL {} were found there: set postgres_bin_dir",
+                            report.major)};
+        } else {
+            try {
+                report.control = parse_control_data(control);
+            } catch (const Error& error) {
+                report.control = Unknown{error.message()};
+            }
+        }
+    }
+    return report;
+}
+
+Lsn wal_scan_start(const NodeReport& report) {
+    const ControlData& control = *report.control;
+    const auto history = TimelineHistory::parse(control.timeline(), report.history);
+    return std::max(control.redo, history.entries().back().begin);
+}
+
+TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump) {
+    TargetFacts facts;
+    facts.node = node;
+    facts.data_directory = report.data_directory;
+    facts.unfinished_marker = report.unfinished_marker;
+    facts.running = report.running;
+    facts.major = report.major;
+    facts.pg_rewind_installed = report.pg_rewind;
+    facts.control = report.control;
+    if (!report.control) {
+        const Unknown unknown{report.data_directory ? report.control.why() : "no data directory"};
+        facts.system_identifier = unknown;
+        facts.was_primary = unknown;
+        facts.history = unknown;
+        facts.end_of_wal = unknown;
+        facts.on_disk = unknown;
+        facts.redo = unknown;
+        return facts;
+    }
+    const ControlData& control = *report.control;
+    facts.system_identifier = control.system_identifier;
+    facts.redo = control.redo;
+    try {
+        facts.history = TimelineHistory::parse(control.timeline(), report.history);
+    } catch (const Error& error) {
+        facts.history = Unknown{error.message()};
+    }
+    // A former primary that was started as a standby and never became consistent says "in archive
+    // recovery" with no minimum recovery point: its pages are still those of a primary.
+    const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
+                               control.state == ClusterState::in_archive_recovery;
+    const bool was_primary = !standby_state || !control.min_recovery_end.valid();
+    facts.was_primary = was_primary;
+
+    std::optional<Lsn> end;
+    if (const auto record = last_waldump_record(waldump)) {
+        end = end_of_record(*record, control.wal_segment_size);
+    } else if (control.min_recovery_end.valid()) {
+        end = control.min_recovery_end;
+    }
+    if (!end) {
+        const std::size_t newline = waldump.find_last_not_of('\n');
+        facts.end_of_wal = Unknown{
+            fmt::format("pg_waldump found no record from {} on timeline {}: {}",
+                        wal_scan_start(report), control.timeline(),
+                        waldump.substr(0, newline == std::string_view::npos ? 0 : newline + 1))};
+    } else {
+        facts.end_of_wal = std::max(*end, control.min_recovery_end);
+    }
+    if (was_primary) {
+        facts.on_disk = facts.end_of_wal;
+    } else {
+        facts.on_disk = std::max(control.min_recovery_end, control.checkpoint);
+    }
+    return facts;
+}
+
+}  // namespace hooks

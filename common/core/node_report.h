@@ -1,0 +1,55 @@
+// What one look at a node's files told: the script that is run there, and its output as a struct.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/core/control_data.h"
+#include "common/core/facts.h"
+#include "common/core/rejoin.h"
+
+namespace hooks {
+
+struct NodeReport {
+    bool data_directory = false;  // it is there and holds a PG_VERSION
+    bool empty = false;           // it is not there, or has nothing in it
+    int major = 0;
+    std::string bin_dir;  // of that major version; empty when none was found
+    std::string user;     // who owns PGDATA, and who looked
+    std::string owner;
+    bool running = false;  // a live postmaster whose working directory is PGDATA; zombies are not
+    bool standby_signal = false;
+    bool recovery_signal = false;
+    bool recovery_conf = false;
+    bool unfinished_marker = false;
+    bool pg_rewind = false;
+    // Debian: "15/main" when pg_lsclusters knows the directory, and where its configuration is.
+    std::string debian_cluster;
+    std::string config_file;     // empty: postgresql.conf in PGDATA
+    std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
+    bool parent_writable = false;
+    bool symbolic_link = false;  // PGDATA itself is one
+    std::string busy;            // "pg_rewind, pid 4711": somebody works on these files
+    Known<ControlData> control;
+    std::string history;  // content of the history file of its timeline, when there is one
+};
+
+// Run by /bin/sh -eu with the arguments PGDATA, BIN_DIR (may be empty), and the major version whose
+// programs to look for where there is no data directory yet. Reads only.
+extern const std::string_view node_report_script;
+// Throws Error{command} on output that the script does not write.
+NodeReport parse_node_report(std::string_view output);
+
+// Run by /bin/sh -eu with the arguments PGDATA, BIN_DIR, TIMELINE (decimal), START (LSN): prints
+// the last lines of pg_waldump.
+extern const std::string_view wal_end_script;
+
+// The facts that the rules need of a stopped node. `waldump` is the output of wal_end_script.
+TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump);
+// From where wal_end_script should read: the redo position, or the begin of the newest timeline if
+// that is later, because pg_waldump reads the segments of one timeline only.
+Lsn wal_scan_start(const NodeReport& report);
+
+}  // namespace hooks

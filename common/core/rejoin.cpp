@@ -1,0 +1,366 @@
+#include "common/core/rejoin.h"
+
+#include <fmt/format.h>
+
+#include "common/core/conninfo.h"
+#include "common/core/recovery_conf.h"
+
+namespace hooks {
+namespace {
+
+RejoinVerdict verdict(std::string rule, RejoinAction action, std::string reason,
+                      std::string next = {}) {
+    RejoinVerdict v;
+    v.rule = std::move(rule);
+    v.action = action;
+    v.reason = std::move(reason);
+    v.next = std::move(next);
+    return v;
+}
+
+// R09 where a base backup is allowed, else R10.
+RejoinVerdict base_backup_or_refuse(const RejoinPolicy& policy, const char* rule,
+                                    const std::string& reason, const std::string& node) {
+    if (policy.base_backup) {
+        return verdict(rule, RejoinAction::base_backup, reason);
+    }
+    return verdict("R10", RejoinAction::refuse, reason + "; base_backup = 'never'",
+                   fmt::format("Set base_backup = 'keep_old' in hooks.conf and run "
+                               "pcp_recovery_node for {}.",
+                               node));
+}
+
+const char* first_unknown(const TargetFacts& t, std::string& why) {
+    const auto check = [&why](const auto& known, const char* what) -> const char* {
+        if (known) {
+            return nullptr;
+        }
+        why = known.why();
+        return what;
+    };
+    if (const char* what = check(t.system_identifier, "its system identifier")) {
+        return what;
+    }
+    if (const char* what = check(t.was_primary, "whether it was a primary")) {
+        return what;
+    }
+    if (const char* what = check(t.history, "its timeline history")) {
+        return what;
+    }
+    if (const char* what = check(t.end_of_wal, "the end of its WAL")) {
+        return what;
+    }
+    if (!t.running) {
+        if (const char* what = check(t.control, "its control file")) {
+            return what;
+        }
+        if (const char* what = check(t.on_disk, "the newest page on its disk")) {
+            return what;
+        }
+        if (const char* what = check(t.redo, "its redo position")) {
+            return what;
+        }
+    }
+    return nullptr;
+}
+
+// Both nodes on the same timeline number. pg_rewind calls all of these "no rewind required".
+std::optional<RejoinVerdict> judge_same_timeline(const SourceFacts& s, const TargetFacts& t,
+                                                 const RejoinPolicy& policy) {
+    const TimelineEntry& mine = t.history->entries().back();
+    const TimelineEntry& theirs = s.history.entries().back();
+    if (mine.begin != theirs.begin) {
+        return base_backup_or_refuse(
+            policy, "R05",
+            fmt::format("{} and {} were both promoted to timeline {}, at {} and {}: "
+                        "pg_rewind cannot tell them apart",
+                        node_name(t.node), node_name(s.node), mine.timeline, mine.begin,
+                        theirs.begin),
+            node_name(t.node));
+    }
+    if (*t.was_primary) {
+        return base_backup_or_refuse(
+            policy, "R05",
+            fmt::format("{} was itself writable on timeline {}, which {} writes", node_name(t.node),
+                        mine.timeline, node_name(s.node)),
+            node_name(t.node));
+    }
+    if (*t.end_of_wal > s.flushed) {
+        return base_backup_or_refuse(
+            policy, "R05",
+            fmt::format("{} has WAL up to {} on timeline {}, ahead of {}, which is at {}",
+                        node_name(t.node), *t.end_of_wal, mine.timeline, node_name(s.node),
+                        s.flushed),
+            node_name(t.node));
+    }
+    return std::nullopt;
+}
+
+RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const RejoinPolicy& policy,
+                             std::optional<Lsn> fork) {
+    const std::string where =
+        fork ? fmt::format(
+                   "{} diverged: it has WAL up to {} on timeline {}, {} left that "
+                   "history at {}",
+                   node_name(t.node), *t.end_of_wal, t.timeline(), node_name(s.node), *fork)
+             : fmt::format("{} is on timeline {}, which is not in the history of {}",
+                           node_name(t.node), t.timeline(), node_name(s.node));
+    std::string obstacle;
+    if (!fork) {
+        obstacle = "the two have no timeline in common";
+    } else if (t.running) {
+        // Judged once it is stopped: a running server's files say little.
+    } else if (!t.control->rewind_possible()) {
+        obstacle = "neither wal_log_hints nor data checksums are on";
+    } else if (!s.full_page_writes) {
+        obstacle = fmt::format("full_page_writes is off on {}", node_name(s.node));
+    } else if (!policy.rewind_obstacle.empty()) {
+        obstacle = policy.rewind_obstacle;
+    } else if (!t.pg_rewind_installed || !*t.pg_rewind_installed) {
+        obstacle = "pg_rewind is not installed there";
+    } else if (s.oldest_wal && *s.oldest_wal > std::min(*t.redo, *fork)) {
+        obstacle = fmt::format("{} no longer has the WAL from {} on that it would need",
+                               node_name(s.node), std::min(*t.redo, *fork));
+    }
+    RejoinVerdict v;
+    if (obstacle.empty()) {
+        v = verdict("R08", RejoinAction::rewind, where);
+    } else {
+        v = base_backup_or_refuse(policy, "R09", where + "; no rewind: " + obstacle,
+                                  node_name(t.node));
+    }
+    v.switchpoint = fork;
+    if (fork && *t.end_of_wal > *fork) {
+        v.diverged = std::pair(*fork, *t.end_of_wal);
+    }
+    return v;
+}
+
+RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
+                              const RejoinPolicy& policy) {
+    const bool same_timeline = t.timeline() == s.history.timeline();
+    if (same_timeline) {
+        if (auto v = judge_same_timeline(s, t, policy)) {
+            return *v;
+        }
+    }
+    const auto ancestor = common_ancestor(*t.history, s.history);
+    const TimelineEntry* stretch = s.history.find(t.timeline());
+    const bool in_history = stretch != nullptr && ancestor && ancestor->timeline == t.timeline();
+    const Lsn end = *t.end_of_wal;
+
+    if (!in_history) {
+        const std::optional<Lsn> fork = ancestor ? ancestor->end : std::nullopt;
+        return judge_diverged(s, t, policy, fork);
+    }
+    if (!same_timeline) {
+        const Lsn fork = *stretch->end;
+        if (end > fork) {
+            if (!*t.was_primary && t.on_disk && *t.on_disk <= fork) {
+                auto v = verdict("R07", RejoinAction::trim,
+                                 fmt::format("{} received WAL up to {} but wrote nothing newer "
+                                             "than the switchpoint {} to its data files",
+                                             node_name(t.node), end, fork));
+                v.switchpoint = fork;
+                return v;
+            }
+            return judge_diverged(s, t, policy, fork);
+        }
+        // A standby may well have received less. A primary that has less than its standby got from
+        // it lost WAL that it had flushed, and what it wrote over it since cannot be known.
+        if (*t.was_primary && end < fork) {
+            return base_backup_or_refuse(
+                policy, "R05",
+                fmt::format("{} was the primary up to {}, but its WAL ends at {}: it lost WAL "
+                            "that it had sent",
+                            node_name(t.node), fork, end),
+                node_name(t.node));
+        }
+    }
+    // Streaming begins at the start of a segment, whatever the position.
+    if (s.oldest_wal && *s.oldest_wal > end) {
+        return base_backup_or_refuse(
+            policy, "R09",
+            fmt::format("{} needs WAL from {} on, the oldest on node "
+                        "{} is {}",
+                        node_name(t.node), end, node_name(s.node), *s.oldest_wal),
+            node_name(t.node));
+    }
+    auto v =
+        verdict("R06", RejoinAction::follow,
+                same_timeline
+                    ? fmt::format("{} is on timeline {} of {}, at {}", node_name(t.node),
+                                  t.timeline(), node_name(s.node), end)
+                    : fmt::format("the WAL of {} ends at {}, at or before the switchpoint {} of {}",
+                                  node_name(t.node), end, *stretch->end, node_name(s.node)));
+    v.switchpoint = stretch->end;
+    return v;
+}
+
+}  // namespace
+
+RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const RejoinPolicy& policy) {
+    if (s.in_recovery) {
+        return verdict(
+            "R04", RejoinAction::wait,
+            fmt::format("{} is still in recovery: it is no primary to follow", node_name(s.node)));
+    }
+    if (t.running && !t.serving) {
+        return verdict(
+            "R11", RejoinAction::stop_and_look_again,
+            fmt::format("the server of {} runs but does not let anybody in", node_name(t.node)));
+    }
+    if (!t.running && !t.data_directory) {
+        return base_backup_or_refuse(
+            policy, "R09",
+            fmt::format("{} has no data directory with a PG_VERSION", node_name(t.node)),
+            node_name(t.node));
+    }
+    if (t.running && t.was_primary && *t.was_primary) {
+        if (!policy.stop_running_primary) {
+            return verdict("R10", RejoinAction::refuse,
+                           fmt::format("{} runs as a second primary and rejoin_old_primary is "
+                                       "off",
+                                       node_name(t.node)),
+                           fmt::format("Stop the server of {}; then run pcp_recovery_node.",
+                                       node_name(t.node)));
+        }
+        if (!t.system_identifier || *t.system_identifier != s.system_identifier) {
+            return verdict(
+                "R02", RejoinAction::refuse,
+                fmt::format("a primary of another cluster runs on {}", node_name(t.node)),
+                "Look whose server that is: it is not touched.");
+        }
+        return verdict("R11", RejoinAction::stop_and_look_again,
+                       fmt::format("{} runs as a second primary", node_name(t.node)));
+    }
+    if (!t.running && t.unfinished_marker) {
+        return base_backup_or_refuse(
+            policy, "R03",
+            fmt::format("a rewind of {} did not end: its files are of two clusters",
+                        node_name(t.node)),
+            node_name(t.node));
+    }
+    if (t.major != s.major) {
+        if (policy.online_recovery && !t.running) {
+            return base_backup_or_refuse(
+                policy, "R09",
+                fmt::format("{} holds a cluster of PostgreSQL {}, {} runs {}", node_name(t.node),
+                            t.major, node_name(s.node), s.major),
+                node_name(t.node));
+        }
+        return verdict("R01", RejoinAction::refuse,
+                       fmt::format("{} holds a cluster of PostgreSQL {}, {} runs {}",
+                                   node_name(t.node), t.major, node_name(s.node), s.major),
+                       "Upgrade one of them, or rebuild the node with pcp_recovery_node.");
+    }
+    std::string why;
+    if (const char* what = first_unknown(t, why)) {
+        // A directory that nobody can make sense of is what online recovery replaces.
+        if (policy.online_recovery && !t.running) {
+            return base_backup_or_refuse(
+                policy, "R09", fmt::format("{}: {} is not known: {}", node_name(t.node), what, why),
+                node_name(t.node));
+        }
+        const std::string reason =
+            fmt::format("{}: {} is not known: {}", node_name(t.node), what, why);
+        if (policy.online_recovery) {
+            return verdict("R11", RejoinAction::stop_and_look_again, reason);
+        }
+        return verdict(
+            "R01", RejoinAction::refuse, reason,
+            fmt::format("Run pcp_recovery_node for {} to rebuild it.", node_name(t.node)));
+    }
+    if (*t.system_identifier != s.system_identifier) {
+        const std::string reason = fmt::format(
+            "{} holds another cluster (system identifier {}, {} has {})", node_name(t.node),
+            *t.system_identifier, node_name(s.node), s.system_identifier);
+        if (policy.online_recovery && !t.running) {
+            return base_backup_or_refuse(policy, "R02", reason, node_name(t.node));
+        }
+        return verdict(
+            "R02", RejoinAction::refuse, reason,
+            fmt::format(
+                "Check its backend_data_directory in pgpool.conf; run pcp_recovery_node for node "
+                "{0} if that cluster may go.",
+                node_name(t.node)));
+    }
+    RejoinVerdict v = judge_histories(s, t, policy);
+    if (t.running && v.action != RejoinAction::follow && v.action != RejoinAction::refuse) {
+        v.action = RejoinAction::stop_and_look_again;
+    }
+    return v;
+}
+
+Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetFacts& t,
+                     const RejoinPolicy& policy) {
+    const int node = t.node;
+    Plan plan{v.rule, v.reason, {}};
+    const auto add = [&plan](Step step) { plan.steps.push_back(std::move(step)); };
+    const auto slot = [&] { add(CreateSlots{s.node, {slot_name(node)}}); };
+    const auto finish = [&] {
+        if (policy.online_recovery) {
+            return;
+        }
+        add(StartServer{node, false});
+        add(ProveStreaming{node, s.node});
+        add(AttachNode{node});
+    };
+
+    switch (v.action) {
+        case RejoinAction::refuse:
+            return Refuse{v.rule, v.reason, v.next};
+        case RejoinAction::wait:
+            return Refuse{
+                v.rule, v.reason,
+                "Nothing is done against a node that is not the primary; pgpool will call "
+                "again after the next failover."};
+        case RejoinAction::stop_and_look_again:
+            add(StopServer{node});
+            add(LookAgain{node});
+            return plan;
+        case RejoinAction::follow:
+            slot();
+            if (t.running && follows_by_reload(s.major) && !policy.online_recovery) {
+                add(Repoint{node, s.node});
+                add(ProveStreaming{node, s.node});
+                add(AttachNode{node});
+                return plan;
+            }
+            if (t.running) {
+                add(StopServer{node});
+            }
+            add(WriteRecoverySettings{node, s.node});
+            finish();
+            return plan;
+        case RejoinAction::trim:
+            slot();
+            add(TrimWal{node, t.timeline(), *v.switchpoint});
+            add(WriteRecoverySettings{node, s.node});
+            finish();
+            return plan;
+        case RejoinAction::rewind:
+            slot();
+            if (s.major < 16) {
+                // pg_rewind compares the timelines in the control files; the source's shows the
+                // new one only after its first checkpoint.
+                add(Checkpoint{s.node});
+            }
+            if (!t.control->shut_down_cleanly()) {
+                add(SettleCrash{node});
+            }
+            add(Rewind{node, s.node});
+            add(WriteRecoverySettings{node, s.node});
+            finish();
+            return plan;
+        case RejoinAction::base_backup:
+            slot();
+            add(BaseBackup{node, s.node});
+            add(WriteRecoverySettings{node, s.node});
+            finish();
+            return plan;
+    }
+    return Refuse{"R10", "no rule matched", ""};
+}
+
+}  // namespace hooks

@@ -1,0 +1,59 @@
+// What one look at the servers showed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/lsn.h"
+#include "common/core/pgpool_conf.h"
+
+namespace hooks {
+
+// How a server behaved when it was asked for a connection.
+enum class Liveness {
+    serving,    // it let us in; `server` says the rest
+    rejecting,  // it runs, but is starting up, shutting down or not consistent yet
+    refused,    // the host answered: nothing listens on that port
+    denied,     // it runs, and does not let us in (password, role, pg_hba.conf)
+    silent,     // no answer in time
+};
+const char* to_string(Liveness liveness);
+
+// What a server said of itself, in SQL.
+struct ServerFacts {
+    int version = 0;  // server_version_num, 150020
+    std::uint64_t system_identifier = 0;
+    bool in_recovery = false;
+    // Of a primary: the one it writes. Of a standby: the highest that it has WAL of.
+    TimelineId timeline = 0;
+    Lsn flushed;   // of a primary
+    Lsn received;  // of a standby; 0/0 when nothing was streamed since its start
+    Lsn replayed;  // of a standby
+    bool replay_paused = false;
+    std::chrono::milliseconds apply_delay{0};
+    std::string data_directory;
+
+    int major() const { return version / 10000; }
+    // pg_last_wal_receive_lsn() alone goes back to the start of the segment when the walreceiver
+    // restarts, and is NULL after a restart of the server.
+    Lsn end_of_wal() const { return in_recovery ? std::max(received, replayed) : flushed; }
+};
+
+struct ServerSeen {
+    Backend backend;
+    Liveness liveness = Liveness::silent;
+    std::string detail;                 // what came back, for messages
+    std::optional<ServerFacts> server;  // when serving
+
+    bool is_primary() const { return server && !server->in_recovery; }
+    bool is_standby() const { return server && server->in_recovery; }
+    // "node 1 (10.0.0.2:5432): refused: connection refused", one phrase for messages.
+    std::string describe() const;
+};
+
+const ServerSeen* find_server(const std::vector<ServerSeen>& servers, int node_id);
+
+}  // namespace hooks

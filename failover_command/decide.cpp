@@ -1,0 +1,211 @@
+#include "failover_command/decide.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "common/core/conninfo.h"
+
+namespace hooks::failover {
+namespace {
+
+// The cluster that most of the standbys belong to; 0 when two are as frequent. The dead primary
+// cannot be asked, and a standby of some other cluster must not be promoted.
+std::uint64_t common_system_identifier(const std::vector<ServerSeen>& servers) {
+    std::map<std::uint64_t, int> votes;
+    for (const ServerSeen& seen : servers) {
+        if (seen.server) {
+            ++votes[seen.server->system_identifier];
+        }
+    }
+    std::uint64_t best = 0;
+    int most = 0;
+    for (const auto& [identifier, count] : votes) {
+        if (count == most) {
+            best = 0;
+        } else if (count > most) {
+            most = count;
+            best = identifier;
+        }
+    }
+    return best;
+}
+
+const Failed* find_failed(const std::vector<Failed>& failed, int node) {
+    const auto it = std::find_if(failed.begin(), failed.end(),
+                                 [node](const Failed& f) { return f.node == node; });
+    return it == failed.end() ? nullptr : &*it;
+}
+
+// "node 1 (b:5432): no answer: timeout; node 2 (c:5432): ..." of everybody but the detached node.
+std::string why_nobody(const Request& request, const std::vector<ServerSeen>& servers,
+                       const std::vector<Failed>& failed) {
+    std::vector<std::string> parts;
+    for (const ServerSeen& seen : servers) {
+        if (const Failed* f = find_failed(failed, seen.backend.id)) {
+            parts.push_back(fmt::format("{}: {}", seen.backend.label(), f->why));
+        } else if (seen.backend.id != request.detached) {
+            parts.push_back(seen.describe());
+        }
+    }
+    return parts.empty() ? "there is no other node" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+Decision promote(const ServerSeen& best, const char* rule, const std::string& why,
+                 const std::vector<ServerSeen>& servers) {
+    const int id = best.backend.id;
+    Plan plan{rule,
+              fmt::format("{}; {} is the best candidate (timeline {}, WAL up to {})", why,
+                          best.backend.label(), best.server->timeline, best.server->end_of_wal()),
+              {}};
+    std::vector<std::string> slots;
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != id) {
+            slots.push_back(slot_name(seen.backend.id));
+        }
+    }
+    if (!slots.empty()) {
+        plan.steps.push_back(CreateSlots{id, std::move(slots)});
+    }
+    if (best.server->replay_paused && best.server->major() < 13) {
+        // 13 and later override the pause at promotion; older ones wait for it to end.
+        plan.steps.push_back(ResumeReplay{id});
+    }
+    plan.steps.push_back(Promote{id});
+    return plan;
+}
+
+Decision standby_was_lost(const Request& request, const ServerSeen* primary, const Policy& policy,
+                          bool slots_bounded) {
+    const std::string slot = slot_name(request.detached);
+    if (primary == nullptr || !primary->is_primary()) {
+        return Nothing{"F08", fmt::format("node {} was a standby; the primary does not answer here "
+                                          "({}), pgpool calls again if it loses that one too",
+                                          request.detached,
+                                          primary ? primary->describe() : "not in pgpool.conf")};
+    }
+    const std::string lost = fmt::format("node {} was a standby, {} is the primary",
+                                         request.detached, primary->backend.label());
+    const bool drop =
+        policy.failed_standby_slot == FailedStandbySlot::drop ||
+        (policy.failed_standby_slot == FailedStandbySlot::keep_if_bounded && !slots_bounded);
+    if (!drop) {
+        return Nothing{"F02", lost + "; its slot is kept, so that it can come back"};
+    }
+    return Plan{"F02",
+                lost + (policy.failed_standby_slot == FailedStandbySlot::drop
+                            ? "; failed_standby_slot = 'drop'"
+                            : "; max_slot_wal_keep_size is not set there: a slot kept for a lost "
+                              "standby could fill the disk"),
+                {DropSlot{primary->backend.id, slot}}};
+}
+
+}  // namespace
+
+std::vector<const ServerSeen*> rank_candidates(const Request& request,
+                                               const std::vector<ServerSeen>& servers,
+                                               const Policy& policy,
+                                               const std::vector<Failed>& failed) {
+    const std::uint64_t cluster = common_system_identifier(servers);
+    std::vector<const ServerSeen*> ranked;
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != request.detached && seen.is_standby() && cluster != 0 &&
+            seen.server->system_identifier == cluster && !find_failed(failed, seen.backend.id)) {
+            ranked.push_back(&seen);
+        }
+    }
+    const auto key = [&](const ServerSeen* seen) {
+        const ServerFacts& facts = *seen->server;
+        const bool preferred = seen->backend.id == request.main_node;
+        const bool taken_by_pgpool = policy.candidate == CandidateChoice::pgpool && preferred;
+        const bool delayed = facts.apply_delay.count() > 0;
+        return std::tuple(!taken_by_pgpool, delayed, -static_cast<std::int64_t>(facts.timeline),
+                          ~facts.end_of_wal().value, !preferred, seen->backend.id);
+    };
+    std::sort(ranked.begin(), ranked.end(),
+              [&](const ServerSeen* a, const ServerSeen* b) { return key(a) < key(b); });
+    return ranked;
+}
+
+Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
+                const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded) {
+    const ServerSeen* detached = find_server(servers, request.detached);
+    const ServerSeen* other_primary = nullptr;
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != request.detached && seen.is_primary() &&
+            (other_primary == nullptr || seen.server->timeline > other_primary->server->timeline)) {
+            other_primary = &seen;
+        }
+    }
+
+    if (!request.detached_was_primary()) {
+        const ServerSeen* primary = find_server(servers, request.old_primary);
+        if (other_primary != nullptr && (primary == nullptr || !primary->is_primary())) {
+            primary = other_primary;
+        }
+        return standby_was_lost(request, primary, policy, slots_bounded);
+    }
+    if (other_primary != nullptr) {
+        // On the same timeline it would be the primary that pgpool did not know (%P unknown).
+        return Nothing{
+            "F03", fmt::format("{} is already the primary, on timeline {}",
+                               other_primary->backend.label(), other_primary->server->timeline)};
+    }
+    const auto candidates = rank_candidates(request, servers, policy, failed);
+    if (candidates.empty()) {
+        if (request.main_node < 0) {
+            return Nothing{"F01", fmt::format("no node is left to promote: {}",
+                                              why_nobody(request, servers, failed))};
+        }
+        return Refuse{
+            "F07",
+            fmt::format("no standby can be promoted: {}", why_nobody(request, servers, failed)),
+            "Bring a standby up, or start the old primary again, and attach it with "
+            "pcp_attach_node."};
+    }
+
+    const std::string was = fmt::format("node {} was the primary", request.detached);
+    if (detached == nullptr) {
+        return promote(*candidates.front(), "F05", was + " and is no longer in pgpool.conf",
+                       servers);
+    }
+    switch (detached->liveness) {
+        case Liveness::serving:
+            if (detached->is_standby()) {
+                return promote(
+                    *candidates.front(), "F05",
+                    fmt::format("node {} is in recovery: nobody is the primary", request.detached),
+                    servers);
+            }
+            [[fallthrough]];
+        case Liveness::rejecting:
+        case Liveness::denied:
+            // A shutdown sends its last WAL to the standbys, so nothing is lost; and whatever it
+            // is doing now, it must not be a primary beside the new one.
+            return Plan{"F04",
+                        fmt::format("{} and is still there ({}): it is shut down before another "
+                                    "takes its place",
+                                    was, detached->describe()),
+                        {StopServer{request.detached}, LookAgain{request.detached}}};
+        case Liveness::refused:
+            return promote(*candidates.front(), "F05", was + " and does not run", servers);
+        case Liveness::silent:
+            if (policy.unfenced_primary == UnfencedPrimary::refuse) {
+                return Refuse{"F06",
+                              fmt::format("{} and cannot be reached ({}); it may still be writable "
+                                          "and unfenced_primary is 'refuse'",
+                                          was, detached->detail),
+                              fmt::format("Make sure that node {} is down, then run "
+                                          "pcp_promote_node for node {}.",
+                                          request.detached, candidates.front()->backend.id)};
+            }
+            return promote(*candidates.front(), "F06",
+                           was + " and cannot be reached; it is not fenced", servers);
+    }
+    return Refuse{"F07", "no rule matched", ""};
+}
+
+}  // namespace hooks::failover

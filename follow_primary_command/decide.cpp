@@ -1,0 +1,46 @@
+#include "follow_primary_command/decide.h"
+
+#include <fmt/format.h>
+
+namespace hooks::follow {
+
+Decision decide(const Request& request, const ServerSeen& primary, const ServerSeen& target,
+                const std::optional<SourceFacts>& source_facts,
+                const std::optional<TargetFacts>& target_facts, const Policy& policy) {
+    const int node = request.node;
+    if (!primary.is_primary()) {
+        // A second failover may have happened since pgpool forked this call.
+        return Refuse{"R04",
+                      fmt::format("node {} shall follow node {}, which is no primary now ({})",
+                                  node, request.new_primary, primary.describe()),
+                      "Nothing is done against a node that is not the primary; pgpool calls again "
+                      "after the next failover."};
+    }
+    const auto hand_over = [&](const char* rule, std::string reason) -> Decision {
+        return Plan{rule, std::move(reason), {HandOver{node}}};
+    };
+    if (!target.server) {
+        if (node == request.old_primary && !policy.rejoin_old_primary) {
+            return Nothing{"H03", fmt::format("node {} was the primary and rejoin_old_primary is "
+                                              "off: it stays down",
+                                              node)};
+        }
+        return hand_over("H01", fmt::format("{}; its files must be looked at", target.describe()));
+    }
+    if (!source_facts || !target_facts) {
+        return hand_over("H02", fmt::format("node {} could not be read in SQL", node));
+    }
+    const RejoinVerdict verdict = judge_rejoin(*source_facts, *target_facts, policy.rejoin);
+    Decision decision = plan_rejoin(verdict, *source_facts, *target_facts, policy.rejoin);
+    if (const auto* plan = std::get_if<Plan>(&decision)) {
+        for (const Step& step : plan->steps) {
+            if (std::holds_alternative<Repoint>(step)) {
+                return decision;
+            }
+        }
+        return hand_over("H02", fmt::format("{}: {}", plan->rule, plan->reason));
+    }
+    return decision;
+}
+
+}  // namespace hooks::follow
