@@ -1,0 +1,73 @@
+#include "common/app/bring_up.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "common/io/signals.h"
+
+namespace hooks {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Streaming that does not come within a minute of a running server does not come by waiting.
+constexpr seconds proof_patience{60};
+
+Error with_server_log(const Error& error, Target& target) {
+    return Error(error.kind(),
+                 fmt::format("{}; the end of the server's log:\n{}", error.message(),
+                             end_of_server_log(target, Deadline::after(seconds(5)))),
+                 error.hint());
+}
+
+std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline deadline) {
+    for (milliseconds wait{20};; wait = std::min<milliseconds>(wait * 2, seconds(1))) {
+        PgAnswer answer = PgConnection::open(inspection_conninfo(target.backend, env.config),
+                                             env.hook, deadline.within(env.config.connect_timeout));
+        if (answer.kind == PgAnswer::Kind::serving) {
+            return std::move(answer.connection);
+        }
+        if (answer.kind == PgAnswer::Kind::denied) {
+            throw Error(ErrorKind::unreachable,
+                        fmt::format("{}: {}", target.backend.label(), answer.detail),
+                        "Check postgres_user, the passfile and pg_hba.conf of that node.");
+        }
+        if (answer.kind == PgAnswer::Kind::refused && wait > milliseconds(300) &&
+            !server_is_running(target, deadline)) {
+            throw Error(
+                ErrorKind::command,
+                fmt::format("{}: the server ended again after its start", target.backend.label()),
+                "Its log says why.");
+        }
+        if (deadline.expired()) {
+            throw Error(ErrorKind::timeout,
+                        fmt::format("{} does not let anybody in: {}", target.backend.label(),
+                                    answer.detail),
+                        "Its log says what it waits for.");
+        }
+        throw_if_cancelled();
+        std::this_thread::sleep_for(std::min(wait, deadline.remaining()));
+    }
+}
+
+}  // namespace
+
+void bring_up(Target& target, int major, Env& env, Deadline deadline) {
+    look_at_files(target, major, deadline);
+    if (!target.report.running) {
+        start_server(target, env, deadline);
+    }
+}
+
+Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline) {
+    try {
+        const auto standby = wait_for_server(target, env, deadline);
+        return prove_streaming(primary, *standby, deadline.within(proof_patience));
+    } catch (const Error& error) {
+        throw with_server_log(error, target);
+    }
+}
+
+}  // namespace hooks

@@ -1,0 +1,16 @@
+// Starting a standby and seeing it stream.
+#pragma once
+
+#include "common/app/node_steps.h"
+#include "common/app/servers.h"
+
+namespace hooks {
+
+// Starts the server unless it runs. Returns before it lets anybody in.
+void bring_up(Target& target, int major, Env& env, Deadline deadline);
+
+// Waits until the server lets us in (its crash recovery may take a while; one that gave up is
+// noticed at once), then prove_streaming(). What is thrown ends with the end of the server's log.
+Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline);
+
+}  // namespace hooks

@@ -1,0 +1,95 @@
+// Reaching a node, and looking at its files.
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "common/app/node_steps.h"
+#include "common/io/local_node.h"
+#include "common/io/signals.h"
+#include "common/io/ssh_node.h"
+#include "common/io/tcp_connect.h"
+
+namespace hooks {
+namespace {
+
+bool is_local(const Backend& backend, const Config& config, Deadline deadline) {
+    if (backend.host.starts_with('/')) {
+        return true;
+    }
+    if (!config.local_nodes || !config.node(backend.id).ssh_host.empty()) {
+        return false;
+    }
+    try {
+        return is_own_address(backend.host, deadline.within(config.connect_timeout));
+    } catch (const Error&) {
+        return false;  // a name that does not resolve here is not this machine
+    }
+}
+
+std::string run_report(Target& target, int expected_major, Deadline deadline) {
+    const Outcome outcome = target.node->run_script(
+        node_report_script,
+        {target.directory(), target.options.postgres_bin_dir, std::to_string(expected_major)},
+        deadline);
+    if (!outcome.ok()) {
+        throw Error(ErrorKind::command, fmt::format("{}: looking at {}: {}", target.node->label(),
+                                                    target.directory(), outcome.describe()));
+    }
+    return outcome.out;
+}
+
+}  // namespace
+
+std::unique_ptr<Node> make_node(const Backend& backend, const Config& config, Deadline deadline) {
+    const std::string label = backend.label();
+    if (is_local(backend, config, deadline)) {
+        return std::make_unique<LocalNode>(label);
+    }
+    const NodeOptions& options = config.node(backend.id);
+    SshOptions ssh;
+    ssh.host = options.ssh_host.empty() ? backend.host : options.ssh_host;
+    ssh.port = options.ssh_port;
+    ssh.user = options.ssh_user;
+    ssh.identity_file = options.ssh_identity_file;
+    ssh.known_hosts_file = options.ssh_known_hosts_file;
+    return std::make_unique<SshNode>(label, std::move(ssh), config.connect_timeout);
+}
+
+void look_at_files(Target& target, int expected_major, Deadline deadline) {
+    // What a lost connection left behind ends by itself when it next reports its progress.
+    const Deadline patience = deadline.within(std::chrono::seconds(10));
+    for (;;) {
+        target.report = parse_node_report(run_report(target, expected_major, deadline));
+        if (target.report.busy.empty()) {
+            break;
+        }
+        if (patience.expired()) {
+            throw Error(ErrorKind::refused,
+                        fmt::format("{}: {} works on {}", target.node->label(), target.report.busy,
+                                    target.directory()),
+                        "Wait until it has ended, or end it, and run this again.");
+        }
+        throw_if_cancelled();
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+    const NodeReport& report = target.report;
+    if (!report.owner.empty() && report.owner != report.user) {
+        throw Error(
+            ErrorKind::refused,
+            fmt::format("{}: {} belongs to {}, and this runs there as {}", target.node->label(),
+                        target.directory(), report.owner, report.user),
+            fmt::format("Set ssh_user = '{}' in hooks.conf.", report.owner));
+    }
+    target.waldump.clear();
+    if (report.control && !report.running) {
+        target.waldump = target.node
+                             ->run_script(wal_end_script,
+                                          {target.directory(), report.bin_dir,
+                                           std::to_string(report.control->timeline()),
+                                           to_string(wal_scan_start(report))},
+                                          deadline)
+                             .out;
+    }
+}
+
+}  // namespace hooks

@@ -1,0 +1,77 @@
+// What is done to the files and the server of one node, by commands run there.
+//
+// Everything that must survive a replaced data directory stands beside it, in PGDATA.pgpool-hooks:
+//   rewind-unfinished   marker: pg_rewind began to write and did not end
+//   configuration/      the node's own configuration while the source's is in its place
+//   incoming/           a base backup that is being made
+//   previous/           the old data directory until the new one has proved itself
+//   server.log          what a server said that was started from here
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/app/env.h"
+#include "common/core/node_report.h"
+#include "common/core/recovery_conf.h"
+#include "common/io/node.h"
+
+namespace hooks {
+
+// The machine of a backend: this one where local_nodes allows it and the address is its own, else
+// by ssh. Blocks on name resolution only.
+std::unique_ptr<Node> make_node(const Backend& backend, const Config& config, Deadline deadline);
+
+// One node as the steps see it.
+struct Target {
+    Backend backend;
+    const NodeOptions& options;
+    std::unique_ptr<Node> node;
+    NodeReport report;
+    std::string waldump;  // of a stopped server
+
+    const std::string& directory() const { return backend.data_directory; }
+};
+
+// Reads only. Throws Error{refused} when the data directory belongs to another user than the one
+// who looks, Error{command} when it cannot be read.
+// `expected_major`: whose programs to look for where there is no data directory.
+void look_at_files(Target& target, int expected_major, Deadline deadline);
+
+// Fast shutdown; when it does not end within half of the time that is left, immediate. Done means
+// that no such process is there any more. Throws Error{command} with the end of pg_ctl's words.
+void stop_server(Target& target, Env& env, Deadline deadline);
+
+// Starts it detached from every descriptor of this program and returns at once; whether it came up
+// is for the caller to see. Throws Error{command} with the end of the server's log.
+void start_server(Target& target, Env& env, Deadline deadline);
+// False when there is no postmaster any more.
+bool server_is_running(Target& target, Deadline deadline);
+// What the server logged last, for messages.
+std::string end_of_server_log(Target& target, Deadline deadline);
+
+// A crashed cluster, as an isolated standby: replays all its WAL, listens to nobody, writes
+// nothing of its own, and is shut down. The usual way (single-user mode, or a start and stop)
+// recycles the very WAL that pg_rewind needs.
+void settle_crash(Target& target, Env& env, Deadline deadline);
+
+void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline);
+
+// Throws Error{command}; its message tells whether files were changed (the marker stands then).
+void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline);
+
+// Throws Error{command}; the old data directory is in its place then. `keep_configuration`: the
+// node's own configuration files go into the new one; else the source's stay, with this port.
+void base_backup(Target& target, const Conninfo& source, const std::string& slot,
+                 bool keep_configuration, int major, Env& env, Deadline deadline);
+// After the proof.
+void remove_previous(Target& target, Deadline deadline);
+
+// What the node says now about how to reach a primary; keywords that are not ours to set (sslmode,
+// passfile, ...) are carried over from it.
+Conninfo present_primary_conninfo(Target& target, Deadline deadline);
+// Ends a rewind: with its settings in place the marker goes.
+void write_recovery_settings(Target& target, const RecoverySettings& settings, int major,
+                             Deadline deadline);
+
+}  // namespace hooks

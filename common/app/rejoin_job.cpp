@@ -1,0 +1,336 @@
+#include "common/app/rejoin_job.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "common/app/bring_up.h"
+#include "common/app/node_steps.h"
+#include "common/app/pool.h"
+#include "common/app/run_hook.h"
+#include "common/io/signals.h"
+
+namespace hooks {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class Rejoin {
+  public:
+    Rejoin(const RejoinJob& job, Env& env)
+        : job_(job),
+          env_(env),
+          target_{job.target, env.config.node(job.target.id), nullptr, {}, {}},
+          copy_deadline_(env.config.recovery_timeout
+                             ? env.deadline.within(*env.config.recovery_timeout)
+                             : env.deadline) {
+        policy_.base_backup = env.config.base_backup != BaseBackupPolicy::never;
+        policy_.stop_running_primary = env.config.rejoin_old_primary;
+        policy_.online_recovery = job.online_recovery;
+    }
+
+    Verdict run();
+
+  private:
+    // Everything but copying is bounded by follow_timeout.
+    Deadline quick() const { return env_.deadline.within(env_.config.follow_timeout); }
+
+    void connect_primary();
+    void check_primary();
+    TargetFacts look();
+    TargetFacts look_when_reachable();
+    Decision decide();
+    bool perform(const Step& step);
+    Conninfo rewind_source() const;
+    Conninfo backup_source() const;
+    RecoverySettings settings() const;
+    std::string summary(const Decision& decision) const;
+
+    const RejoinJob& job_;
+    Env& env_;
+    Target target_;
+    Deadline copy_deadline_;
+    RejoinPolicy policy_;
+    std::unique_ptr<PgConnection> primary_;
+    std::optional<SourceFacts> source_;
+    Conninfo present_;  // the target's primary_conninfo before anything was changed
+    bool same_cluster_ = false;
+    std::optional<RejoinVerdict> verdict_;
+    std::optional<Proof> proof_;
+    bool replaced_ = false;
+};
+
+void Rejoin::connect_primary() {
+    primary_ = PgConnection::connect(inspection_conninfo(job_.source, env_.config),
+                                     env_.hook + " node " + std::to_string(job_.target.id),
+                                     quick().within(seconds(10)));
+}
+
+// Between the decision and its effect a second failover may have happened.
+void Rejoin::check_primary() {
+    const ServerFacts now = read_server_facts(*primary_, quick());
+    if (now.in_recovery || now.timeline != source_->history.timeline()) {
+        throw Error(ErrorKind::refused,
+                    fmt::format("{} is no longer the primary on timeline {}", job_.source.label(),
+                                source_->history.timeline()),
+                    "Nothing more is done against it; pgpool calls again after the next failover.");
+    }
+}
+
+TargetFacts Rejoin::look() {
+    const Deadline deadline = quick();
+    target_.node =
+        target_.node ? std::move(target_.node) : make_node(job_.target, env_.config, deadline);
+    look_at_files(target_, source_->major, deadline);
+    if (present_.empty()) {
+        present_ = present_primary_conninfo(target_, deadline);
+    }
+    if (!target_.report.running) {
+        return target_facts(job_.target.id, target_.report, target_.waldump);
+    }
+    // A server that has just been started may not be ready yet.
+    const Deadline patience = deadline.within(seconds(10));
+    for (;;) {
+        PgAnswer answer =
+            PgConnection::open(inspection_conninfo(job_.target, env_.config), env_.hook,
+                               patience.within(env_.config.connect_timeout));
+        if (answer.kind == PgAnswer::Kind::serving) {
+            return read_running_target(*answer.connection, job_.target.id, deadline);
+        }
+        if (answer.kind == PgAnswer::Kind::denied) {
+            throw Error(ErrorKind::unreachable,
+                        fmt::format("{}: {}", job_.target.label(), answer.detail),
+                        "Check postgres_user, the passfile and pg_hba.conf of that node.");
+        }
+        if (patience.expired()) {
+            TargetFacts facts;
+            facts.node = job_.target.id;
+            facts.running = true;
+            facts.major = target_.report.major;
+            return facts;
+        }
+        throw_if_cancelled();
+        std::this_thread::sleep_for(milliseconds(200));
+    }
+}
+
+TargetFacts Rejoin::look_when_reachable() {
+    const Deadline deadline = quick();
+    std::string last;
+    for (milliseconds wait{500};; wait = std::min<milliseconds>(wait * 2, seconds(5))) {
+        try {
+            return look();
+        } catch (const Error& error) {
+            const bool retry =
+                error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
+            if (!retry || !job_.wait_for_host || env_.dry_run || deadline.expired()) {
+                throw;
+            }
+            if (last != error.what()) {
+                last = error.what();
+                env_.log.warn("node cannot be looked at yet, trying again until follow_timeout",
+                              {{"node", std::to_string(job_.target.id)},
+                               {"why", last},
+                               {"next", error.hint()}});
+            }
+        }
+        throw_if_cancelled();
+        std::this_thread::sleep_for(std::min(wait, deadline.remaining()));
+        check_primary();
+    }
+}
+
+Decision Rejoin::decide() {
+    source_ = read_source_facts(*primary_, job_.source.id, quick());
+    const TargetFacts target =
+        env_.timings.measure("inspect", [&] { return look_when_reachable(); });
+    same_cluster_ = target.system_identifier &&
+                    *target.system_identifier == source_->system_identifier &&
+                    target.major == source_->major;
+    verdict_ = judge_rejoin(*source_, target, policy_);
+    if (verdict_->diverged) {
+        env_.log.warn("the target has WAL that the primary does not have; it will be lost",
+                      {{"node", std::to_string(job_.target.id)},
+                       {"from", to_string(verdict_->diverged->first)},
+                       {"to", to_string(verdict_->diverged->second)},
+                       {"bytes", std::to_string(verdict_->diverged->second.value -
+                                                verdict_->diverged->first.value)}});
+    }
+    return plan_rejoin(*verdict_, *source_, target, policy_);
+}
+
+Conninfo Rejoin::rewind_source() const {
+    Conninfo conninfo = inspection_conninfo(job_.source, env_.config);
+    // The passfile of this machine means nothing on that one; its own comes by PGPASSFILE.
+    Conninfo remote;
+    for (const char* keyword : {"host", "port", "user", "dbname"}) {
+        remote.set(keyword, *conninfo.find(keyword));
+    }
+    for (const auto& [keyword, value] : env_.config.replication_conninfo.items()) {
+        if (keyword.starts_with("ssl")) {
+            remote.set(keyword, value);
+        }
+    }
+    remote.set("connect_timeout", "10");
+    remote.set("keepalives_idle", "10");
+    remote.set("keepalives_interval", "5");
+    remote.set("keepalives_count", "3");
+    if (source_->major >= 12) {
+        remote.set("tcp_user_timeout", "30000");
+    }
+    return remote;
+}
+
+Conninfo Rejoin::backup_source() const {
+    Conninfo remote = rewind_source();
+    Conninfo backup;
+    for (const auto& [keyword, value] : remote.items()) {
+        if (keyword != "dbname") {
+            backup.set(keyword, keyword == "user" ? env_.config.replication_user : value);
+        }
+    }
+    backup.set("application_name", "pgpool-hooks");
+    return backup;
+}
+
+RecoverySettings Rejoin::settings() const {
+    RecoverySettings settings;
+    settings.primary_conninfo =
+        primary_conninfo_for(job_.target, job_.source, env_.config, present_, source_->major);
+    settings.primary_slot_name = slot_name(job_.target.id);
+    return settings;
+}
+
+bool Rejoin::perform(const Step& step) {
+    if (is_point_of_no_return(step) || std::holds_alternative<BaseBackup>(step)) {
+        check_primary();
+    }
+    if (const auto* s = std::get_if<CreateSlots>(&step)) {
+        create_slots(*primary_, s->slots, quick());
+    } else if (std::holds_alternative<StopServer>(step)) {
+        stop_server(target_, env_, quick());
+    } else if (std::holds_alternative<LookAgain>(step)) {
+        return false;
+    } else if (std::holds_alternative<Checkpoint>(step)) {
+        checkpoint_on_new_timeline(*primary_, quick());
+    } else if (std::holds_alternative<SettleCrash>(step)) {
+        settle_crash(target_, env_, copy_deadline_);
+    } else if (const auto* trim = std::get_if<TrimWal>(&step)) {
+        trim_wal(target_, trim->timeline, trim->from, quick());
+    } else if (std::holds_alternative<Rewind>(step)) {
+        rewind(target_, rewind_source(), env_, copy_deadline_);
+    } else if (std::holds_alternative<BaseBackup>(step)) {
+        base_backup(target_, backup_source(), slot_name(job_.target.id),
+                    same_cluster_ && target_.report.data_directory, source_->major, env_,
+                    copy_deadline_);
+        replaced_ = true;
+    } else if (std::holds_alternative<WriteRecoverySettings>(step)) {
+        write_recovery_settings(target_, settings(), source_->major, quick());
+    } else if (std::holds_alternative<Repoint>(step)) {
+        // The worker met a standby that the hook could not re-point in time.
+        const auto standby = PgConnection::connect(inspection_conninfo(job_.target, env_.config),
+                                                   env_.hook, quick());
+        const RecoverySettings wanted = settings();
+        repoint(*standby, wanted.primary_conninfo.str(), wanted.primary_slot_name, quick());
+    } else if (std::holds_alternative<StartServer>(step)) {
+        bring_up(target_, source_->major, env_, quick());
+    } else if (std::holds_alternative<ProveStreaming>(step)) {
+        proof_ = prove_standby(target_, *primary_, env_, quick());
+    } else if (std::holds_alternative<AttachNode>(step)) {
+        attach_node(job_.target.id, env_, quick());
+    } else {
+        throw Error(ErrorKind::internal, "not a step of a rejoin: " + text(step));
+    }
+    return true;
+}
+
+std::string Rejoin::summary(const Decision& decision) const {
+    std::string out = fmt::format("{} ({})", reason_of(decision), rule_of(decision));
+    if (proof_) {
+        out = fmt::format(
+            "{} is a standby of {} on timeline {}, streams and replayed {}; it is "
+            "attached. {}",
+            job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker, out);
+    } else {
+        out = fmt::format("{} is ready to be started as a standby of {}. {}", job_.target.label(),
+                          job_.source.label(), out);
+    }
+    if (verdict_->diverged) {
+        out += fmt::format(" Lost: WAL {} to {}.", verdict_->diverged->first,
+                           verdict_->diverged->second);
+    }
+    return out;
+}
+
+Verdict Rejoin::run() {
+    connect_primary();
+    if (!env_.dry_run) {
+        lock_node(*primary_, job_.target.id, quick());
+    }
+    // A look, a stop, a look, a rewind that fails, a look, a base backup: more rounds than that
+    // mean that somebody else changes the node at the same time.
+    for (int round = 0; round < 6; ++round) {
+        const Decision decision = decide();
+        const bool rewinding = verdict_->action == RejoinAction::rewind;
+        try {
+            const Carried carried =
+                carry_out(decision, env_, [&](const Step& step) { return perform(step); });
+            if (carried == Carried::interrupted_for_new_look) {
+                continue;
+            }
+            if (carried == Carried::out && !job_.online_recovery) {
+                remove_previous(target_, quick());
+            }
+            return verdict_of(decision, carried, carried == Carried::out ? summary(decision) : "");
+        } catch (const Error& error) {
+            if (!rewinding || env_.proving || error.kind() != ErrorKind::command ||
+                !policy_.base_backup) {
+                throw;
+            }
+            env_.log.warn("the rewind failed; looking again",
+                          {{"node", std::to_string(job_.target.id)}, {"why", error.what()}});
+            policy_.rewind_obstacle = "it was tried and failed: " + error.message();
+        }
+    }
+    throw Error(ErrorKind::refused,
+                fmt::format("{} was different at every look", job_.target.label()),
+                "Look who else starts, stops or changes it, then run this again.");
+}
+
+}  // namespace
+
+Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
+                              const Conninfo& present, int major) {
+    Conninfo conninfo;
+    for (const auto& [keyword, value] : present.items()) {
+        const bool of_another_role = keyword == "password" && present.find("user") != nullptr &&
+                                     *present.find("user") != config.replication_user;
+        if (keyword != "hostaddr" && keyword != "dbname" && !of_another_role &&
+            conninfo_keyword_known(major, keyword)) {
+            conninfo.set(keyword, value);
+        }
+    }
+    conninfo.set("host", source.host);
+    conninfo.set("port", std::to_string(source.port));
+    conninfo.set("user", config.replication_user);
+    const NodeOptions& options = config.node(target.id);
+    if (!options.application_name.empty()) {
+        conninfo.set("application_name", options.application_name);
+    } else if (!target.application_name.empty()) {
+        conninfo.set("application_name", target.application_name);
+    } else if (conninfo.find("application_name") == nullptr) {
+        conninfo.set("application_name", slot_name(target.id));
+    }
+    if (!options.passfile.empty()) {
+        conninfo.set("passfile", options.passfile);
+    }
+    conninfo.merge(config.replication_conninfo);
+    return conninfo;
+}
+
+Verdict run_rejoin(const RejoinJob& job, Env& env) {
+    return Rejoin(job, env).run();
+}
+
+}  // namespace hooks

@@ -1,0 +1,315 @@
+#include "common/app/run_hook.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <system_error>
+
+#include "common/io/signals.h"
+#include "common/io/unique_fd.h"
+#include "common/io/user.h"
+#include "common/io/versions.h"
+
+namespace hooks {
+namespace {
+
+constexpr const char* default_config_path = "/etc/pgpool-hooks/hooks.conf";
+constexpr const char* default_pgpool_confs[] = {"/etc/pgpool2/pgpool.conf",
+                                                "/etc/pgpool-II/pgpool.conf"};
+
+struct Options {
+    std::string config;
+    std::string log_level;
+    bool dry_run = false;
+    bool worker = false;
+    bool help = false;
+    bool version = false;
+    Arguments words;
+};
+
+std::optional<LogLevel> parse_log_level(const std::string& word) {
+    if (word == "error") return LogLevel::error;
+    if (word == "warn") return LogLevel::warn;
+    if (word == "info") return LogLevel::info;
+    if (word == "debug") return LogLevel::debug;
+    return std::nullopt;
+}
+
+// Options end at the first word that does not begin with two dashes: "-1" is an argument.
+Options parse_options(int argc, char** argv) {
+    Options options;
+    int i = 1;
+    const auto value = [&](const std::string& name) -> std::string {
+        if (i + 1 >= argc) {
+            throw Error(ErrorKind::usage, name + " needs a value", "See --help.");
+        }
+        return argv[++i];
+    };
+    for (; i < argc && std::strncmp(argv[i], "--", 2) == 0; ++i) {
+        const std::string word = argv[i];
+        if (word == "--config") {
+            options.config = value(word);
+        } else if (word == "--log-level") {
+            options.log_level = value(word);
+            if (!parse_log_level(options.log_level)) {
+                throw Error(ErrorKind::usage,
+                            fmt::format("--log-level is \"{}\"", options.log_level),
+                            "It is one of error, warn, info, debug.");
+            }
+        } else if (word == "--dry-run") {
+            options.dry_run = true;
+        } else if (word == "--worker") {
+            options.worker = true;
+        } else if (word == "--help") {
+            options.help = true;
+        } else if (word == "--version") {
+            options.version = true;
+        } else if (word == "--") {
+            ++i;
+            break;
+        } else {
+            throw Error(ErrorKind::usage, fmt::format("unknown option \"{}\"", word),
+                        "Options come before the arguments; see --help.");
+        }
+    }
+    options.words.assign(argv + i, argv + argc);
+    return options;
+}
+
+std::string read_config_file(const std::string& path, const char* what, const char* hint) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        throw Error(ErrorKind::config, fmt::format("{} {}: {}", what, path, std::strerror(errno)),
+                    hint);
+    }
+    std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    if (file.bad()) {
+        throw Error(ErrorKind::config, fmt::format("{} {}: cannot be read", what, path), hint);
+    }
+    return content;
+}
+
+std::string config_path(const Options& options) {
+    if (!options.config.empty()) {
+        return options.config;
+    }
+    const char* from_environment = std::getenv("PGPOOL_HOOKS_CONFIG");
+    return from_environment != nullptr && *from_environment != '\0' ? from_environment
+                                                                    : default_config_path;
+}
+
+Config load_config(const std::string& path) {
+    const std::string text = read_config_file(path, "configuration",
+                                              "Give --config FILE, set PGPOOL_HOOKS_CONFIG, or "
+                                              "copy the sample hooks.conf there; an empty "
+                                              "file means that every default is right.");
+    return parse_config(ConfFile::parse(text, path));
+}
+
+PgpoolConf load_pgpool_conf(const Config& config, bool needed) {
+    std::string path = config.pgpool_conf;
+    if (path.empty()) {
+        for (const char* candidate : default_pgpool_confs) {
+            if (::access(candidate, F_OK) == 0) {
+                path = candidate;
+                break;
+            }
+        }
+        // The hooks of online recovery run on the database hosts, where there may be none.
+        if (path.empty() && !needed) {
+            return {};
+        }
+        if (path.empty()) {
+            path = default_pgpool_confs[0];
+        }
+    }
+    const std::string text =
+        read_config_file(path, "pgpool.conf", "Set pgpool_conf in hooks.conf to its path.");
+    return parse_pgpool_conf(ConfFile::parse(text, path), path);
+}
+
+// Creates the directory where needed; empty when it cannot be written.
+std::string usable_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0750) != 0 && errno != EEXIST) {
+        return {};
+    }
+    return ::access(path.c_str(), W_OK | X_OK) == 0 ? path : std::string();
+}
+
+std::string find_state_dir(const Config& config, Log& log) {
+    std::string found = usable_directory(config.state_dir);
+    if (found.empty()) {
+        const std::string home = home_directory();
+        found = home.empty() ? found : usable_directory(home + "/.pgpool-hooks");
+        log.debug("state_dir cannot be written",
+                  {{"state_dir", config.state_dir}, {"used", found.empty() ? "none" : found}});
+    }
+    return found;
+}
+
+ExitCode code_for(const Error& error, const Env* env) {
+    const bool effect = error.kind() != ErrorKind::usage && error.kind() != ErrorKind::config &&
+                        error.kind() != ErrorKind::refused;
+    if (env != nullptr && env->proving && effect) {
+        return ExitCode::not_verified;
+    }
+    if (env != nullptr && env->past_no_return && effect) {
+        return ExitCode::failed_midway;
+    }
+    return exit_code(error.kind());
+}
+
+Verdict verdict_of_error(const Error& error, const Env* env) {
+    Verdict verdict;
+    verdict.code = code_for(error, env);
+    verdict.text = error.what();
+    verdict.next = error.hint();
+    return verdict;
+}
+
+void append_history(const std::string& state_dir, const std::string& line, Log& log) {
+    if (state_dir.empty()) {
+        return;
+    }
+    const std::string path = state_dir + "/history";
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+    // One write: two hooks may end at once.
+    if (!fd || ::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+        log.warn("no history line was written", {{"file", path}, {"why", std::strerror(errno)}});
+    }
+}
+
+void report(const Verdict& verdict, const Env* env, Log& log, const std::string& hook,
+            std::chrono::steady_clock::time_point start) {
+    const auto total = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - start);
+    const int code = static_cast<int>(verdict.code);
+    log.write(code == 0 ? LogLevel::info : LogLevel::error, "verdict",
+              {{"exit", std::to_string(code)},
+               {"rule", verdict.rule},
+               {"verdict", verdict.text},
+               {"next", verdict.next},
+               {"took_ms", std::to_string(total.count())}});
+    if (env == nullptr || env->dry_run) {
+        return;
+    }
+    const Log::Field fields[] = {
+        {"time", utc_timestamp()},
+        {"hook", hook},
+        {"run", log.run_id()},
+        {"arguments", fmt::format("{}", fmt::join(env->arguments, " "))},
+        {"rule", verdict.rule},
+        {"exit", std::to_string(code)},
+        {"verdict", verdict.text},
+        {"next", verdict.next},
+        {"took_ms", std::to_string(total.count())},
+        {"steps_ms", env->timings.text()},
+    };
+    append_history(env->state_dir, logfmt(std::begin(fields), std::end(fields)) + "\n", log);
+}
+
+std::string help(const HookSpec& spec) {
+    return fmt::format(
+        "{0}: {1}\n\n"
+        "Usage: {0} [OPTION]... {2}\n\n"
+        "Called by:\n  {3}\n\n"
+        "Options come before the arguments:\n"
+        "  --config FILE      hooks.conf (default: $PGPOOL_HOOKS_CONFIG, then {4})\n"
+        "  --dry-run          look, decide, print the plan, change nothing\n"
+        "  --log-level LEVEL  error, warn, info, debug\n"
+        "  --version          print the version and those of the libraries\n"
+        "  --help             print this\n\n"
+        "Exit codes:\n"
+        "  0 done, or nothing to do    1 internal error      2 arguments or configuration\n"
+        "  3 refused by a rule         4 no connection       5 failed, nothing was changed\n"
+        "  6 failed midway             7 done, not proved    8 deadline    130 interrupted\n\n"
+        "Keys of hooks.conf:\n{5}",
+        spec.name, spec.summary, spec.arguments, spec.called_as, default_config_path,
+        options_help());
+}
+
+}  // namespace
+
+void Timings::add(const std::string& what, std::chrono::nanoseconds took) {
+    steps_.emplace_back(what, std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+}
+
+std::string Timings::text() const {
+    std::string out;
+    for (const auto& [what, milliseconds] : steps_) {
+        out += fmt::format("{}{}:{}", out.empty() ? "" : ",", what, milliseconds);
+    }
+    return out;
+}
+
+int run_hook(const HookSpec& spec, int argc, char** argv) {
+    const auto start = std::chrono::steady_clock::now();
+    reset_inherited_state();
+    Log log(spec.name);
+    std::optional<Env> env;
+    Verdict verdict;
+    try {
+        Options options = parse_options(argc, argv);
+        if (options.help) {
+            std::fputs(help(spec).c_str(), stdout);
+            return 0;
+        }
+        if (options.version) {
+            std::fputs(version_text(spec.name).c_str(), stdout);
+            return 0;
+        }
+        install_cancellation();
+        const std::string path = config_path(options);
+        Config config = load_config(path);
+        log.set_level(
+            parse_log_level(options.log_level.empty() ? config.log_level : options.log_level)
+                .value_or(LogLevel::info));
+        if (config.syslog) {
+            log.enable_syslog();
+        }
+        PgpoolConf pgpool = load_pgpool_conf(config, spec.needs_pgpool_conf);
+        const Deadline deadline = spec.deadline(config);
+        env.emplace(Env{spec.name,
+                        log,
+                        std::move(config),
+                        std::move(pgpool),
+                        deadline,
+                        options.dry_run,
+                        options.worker,
+                        path,
+                        {},
+                        options.words,
+                        {},
+                        false,
+                        false});
+        env->state_dir = options.dry_run ? std::string() : find_state_dir(env->config, log);
+        log.info("called", {{"arguments", fmt::format("[{}]", fmt::join(options.words, "] ["))}});
+        verdict = spec.body(options.words, *env);
+    } catch (const Error& error) {
+        verdict = verdict_of_error(error, env ? &*env : nullptr);
+    } catch (const Interrupted& interrupted) {
+        verdict.code = ExitCode::interrupted;
+        verdict.text = fmt::format("stopped by signal {} ({})", interrupted.signal,
+                                   env && env->past_no_return ? "after a step that cannot be undone"
+                                                              : "nothing was changed for good");
+        verdict.next = "Run it again: the next run looks at what is there and goes on from it.";
+    } catch (const std::exception& error) {
+        verdict.code = ExitCode::internal;
+        verdict.text = fmt::format("internal error: {}", error.what());
+        verdict.next = "Please report it with this log.";
+    }
+    report(verdict, env ? &*env : nullptr, log, spec.name, start);
+    return static_cast<int>(verdict.code);
+}
+
+}  // namespace hooks

@@ -1,0 +1,230 @@
+// What is done to a server in SQL.
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "common/app/servers.h"
+#include "common/io/signals.h"
+
+namespace hooks {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A pause between two polls; ends early with the deadline.
+void pause(milliseconds span, Deadline deadline) {
+    throw_if_cancelled();
+    std::this_thread::sleep_for(std::min(span, deadline.remaining()));
+}
+
+bool lost(const Error& error) {
+    return error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
+}
+
+}  // namespace
+
+void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline) {
+    std::string names;
+    for (const std::string& slot : slots) {
+        names += (names.empty() ? "" : ", ") + quote_sql_literal(slot);
+    }
+    // A slot without restart_lsn holds nothing back; one that lost its WAL never will again.
+    for (const PgRow& row : server.query(
+             fmt::format("SELECT slot_name FROM pg_replication_slots WHERE slot_name IN ({}) AND "
+                         "slot_type = 'physical' AND NOT active AND restart_lsn IS NULL",
+                         names),
+             deadline)) {
+        drop_slot(server, row.at(0).value_or(""), deadline);
+    }
+    server.query(fmt::format("SELECT pg_create_physical_replication_slot(wanted, true) FROM "
+                             "unnest(ARRAY[{}]::name[]) AS wanted WHERE wanted NOT IN "
+                             "(SELECT slot_name FROM pg_replication_slots)",
+                             names),
+                 deadline);
+    const auto missing =
+        server.query(fmt::format("SELECT wanted FROM unnest(ARRAY[{}]::name[]) AS wanted WHERE "
+                                 "wanted NOT IN (SELECT slot_name FROM pg_replication_slots "
+                                 "WHERE slot_type = 'physical' AND restart_lsn IS NOT NULL)",
+                                 names),
+                     deadline);
+    if (!missing.empty()) {
+        throw Error(ErrorKind::sql,
+                    fmt::format("slot {} on {} reserves no WAL", missing[0].at(0).value_or("?"),
+                                server.label()),
+                    "Look at pg_replication_slots there; a logical slot of that name must go.");
+    }
+}
+
+bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline) {
+    const PgOutcome outcome = server.execute(
+        fmt::format("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
+                    "slot_name = {} AND NOT active",
+                    quote_sql_literal(slot)),
+        deadline);
+    if (!outcome.ok && outcome.sqlstate != "55006") {  // object_in_use
+        throw Error(ErrorKind::sql,
+                    fmt::format("{}: dropping slot {}: {}", server.label(), slot, outcome.message));
+    }
+    return server
+        .query(fmt::format("SELECT 1 FROM pg_replication_slots WHERE slot_name = {}",
+                           quote_sql_literal(slot)),
+               deadline)
+        .empty();
+}
+
+bool slots_are_bounded(PgConnection& server, Deadline deadline) {
+    return server.major_version() >= 13 &&
+           server.value("SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'",
+                        deadline) != "-1";
+}
+
+Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline deadline) {
+    // Out of recovery, and on a timeline of its own: a server that was restarted without its
+    // signal file is a primary on the old one, and nobody can be rewound to it.
+    constexpr const char* poll_sql =
+        "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE "
+        "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END";
+    Promotion result;
+    try {
+        for (milliseconds wait{2};; wait = std::min(wait + milliseconds(1), milliseconds(20))) {
+            const PgOutcome polled = server.execute(poll_sql, deadline);
+            if (!polled.ok) {
+                result.detail = polled.message;
+            } else if (polled.rows.at(0).at(0)) {
+                result.timeline = static_cast<TimelineId>(std::stoul(*polled.rows[0][0]));
+                if (result.timeline > before) {
+                    result.end = Promotion::End::promoted;
+                    return result;
+                }
+                result.detail =
+                    fmt::format("out of recovery, but still on timeline {}", result.timeline);
+            } else {
+                result.detail = "still in recovery";
+            }
+            if (deadline.expired()) {
+                return result;
+            }
+            pause(wait, deadline);
+        }
+    } catch (const Error& error) {
+        if (!lost(error)) {
+            throw;
+        }
+        result.detail = error.what();
+        return result;
+    }
+}
+
+Promotion promote(PgConnection& server, TimelineId before, Deadline deadline) {
+    Promotion result;
+    try {
+        const PgOutcome asked = server.execute("SELECT pg_promote(false)", deadline);
+        // "recovery is not in progress": an earlier call, or another pgpool's, got there first.
+        if (!asked.ok && asked.sqlstate != "55000") {
+            result.end = Promotion::End::not_begun;
+            result.detail = asked.message;
+            return result;
+        }
+    } catch (const Error& error) {
+        if (!lost(error)) {
+            throw;
+        }
+        // Whether the request got there is not known.
+        result.detail = error.what();
+        return result;
+    }
+    return wait_for_promotion(server, before, deadline);
+}
+
+void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline) {
+    constexpr const char* shown =
+        "SELECT (SELECT timeline_id FROM pg_control_checkpoint()) = "
+        "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int";
+    if (primary.value(shown, deadline) == "t") {
+        return;
+    }
+    primary.query("CHECKPOINT", deadline);
+    while (primary.value(shown, deadline) != "t") {
+        if (deadline.expired()) {
+            throw Error(ErrorKind::timeout,
+                        fmt::format("{}: the control file still shows the old timeline after a "
+                                    "checkpoint",
+                                    primary.label()));
+        }
+        pause(milliseconds(20), deadline);
+    }
+}
+
+void repoint(PgConnection& standby, const std::string& primary_conninfo, const std::string& slot,
+             Deadline deadline) {
+    standby.query("ALTER SYSTEM SET primary_slot_name = " + quote_sql_literal(slot), deadline);
+    standby.query("ALTER SYSTEM SET primary_conninfo = " + quote_sql_literal(primary_conninfo),
+                  deadline);
+    if (standby.value("SELECT pg_reload_conf()", deadline) != "t") {
+        throw Error(ErrorKind::sql, fmt::format("{}: pg_reload_conf() said no", standby.label()));
+    }
+}
+
+Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline) {
+    // Transactional, so that its commit is flushed at once: only flushed WAL is sent.
+    primary.query("SELECT pg_logical_emit_message(true, 'pgpool-hooks', 'marker')", deadline);
+    const PgRow written =
+        primary
+            .query(
+                "SELECT pg_current_wal_flush_lsn(), "
+                "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int",
+                deadline)
+            .at(0);
+    Proof proof;
+    proof.marker = parse_lsn(written.at(0).value_or("")).value_or(Lsn{});
+    proof.timeline = static_cast<TimelineId>(std::stoul(written.at(1).value_or("0")));
+
+    std::string missing = "nothing was seen yet";
+    for (milliseconds wait{2};; wait = std::min(wait * 2, milliseconds(100))) {
+        const PgRow row = standby
+                              .query(
+                                  "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), r.status, "
+                                  "r.received_tli, r.slot_name FROM (SELECT 1) AS one LEFT JOIN "
+                                  "pg_stat_wal_receiver AS r ON true",
+                                  deadline)
+                              .at(0);
+        const Lsn replayed = parse_lsn(row.at(1).value_or("")).value_or(Lsn{});
+        const std::string status = row.at(2).value_or("not running");
+        if (row.at(0) != "t") {
+            throw Error(ErrorKind::refused,
+                        fmt::format("{} is not in recovery: it is no standby", standby.label()),
+                        "It must not be attached; stop it and run pcp_recovery_node.");
+        }
+        if (status != "streaming") {
+            missing = fmt::format("its walreceiver is {}", status);
+        } else if (row.at(3) != std::to_string(proof.timeline)) {
+            missing = fmt::format("it streams on timeline {}, not {}", row.at(3).value_or("?"),
+                                  proof.timeline);
+        } else if (replayed < proof.marker) {
+            missing =
+                fmt::format("it replayed up to {}, not the marker at {}", replayed, proof.marker);
+        } else if (row.at(4).value_or("").empty()) {
+            missing = "it uses no replication slot";
+        } else {
+            const auto sender = primary.query(
+                fmt::format("SELECT r.state FROM pg_replication_slots s JOIN pg_stat_replication r "
+                            "ON r.pid = s.active_pid WHERE s.slot_name = {}",
+                            quote_sql_literal(*row.at(4))),
+                deadline);
+            if (!sender.empty() && sender[0].at(0) == "streaming") {
+                return proof;
+            }
+            missing = fmt::format("slot {} on {} is not in use: it streams from another server",
+                                  *row.at(4), primary.label());
+        }
+        if (deadline.expired()) {
+            throw Error(ErrorKind::timeout,
+                        fmt::format("{} does not stream from {}: {}", standby.label(),
+                                    primary.label(), missing),
+                        "Look at the server log of the standby for what its walreceiver says.");
+        }
+        pause(wait, deadline);
+    }
+}
+
+}  // namespace hooks

@@ -1,0 +1,239 @@
+#include "common/app/servers.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <future>
+
+namespace hooks {
+namespace {
+
+// One row, one round trip. The timeline of a standby is the highest of which it has WAL: its
+// control file may lag behind for a whole checkpoint, and the walreceiver's view is gone when the
+// primary is.
+constexpr const char* facts_sql = R"sql(
+SELECT current_setting('server_version_num'),
+       (SELECT system_identifier FROM pg_control_system()),
+       pg_is_in_recovery(),
+       CASE WHEN pg_is_in_recovery()
+            THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),
+                          (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+                          (SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int
+                           FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
+            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+       CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn() END,
+       pg_last_wal_receive_lsn(),
+       pg_last_wal_replay_lsn(),
+       CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END,
+       (SELECT setting FROM pg_settings WHERE name = 'recovery_min_apply_delay'),
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory')
+)sql";
+
+template <class Number>
+Number number(const std::optional<std::string>& text) {
+    Number value{};
+    if (text) {
+        std::from_chars(text->data(), text->data() + text->size(), value);
+    }
+    return value;
+}
+
+Lsn lsn(const std::optional<std::string>& text) {
+    return text ? parse_lsn(*text).value_or(Lsn{}) : Lsn{};
+}
+
+Liveness liveness(PgAnswer::Kind kind) {
+    switch (kind) {
+        case PgAnswer::Kind::serving:
+            return Liveness::serving;
+        case PgAnswer::Kind::rejecting:
+            return Liveness::rejecting;
+        case PgAnswer::Kind::refused:
+            return Liveness::refused;
+        case PgAnswer::Kind::denied:
+            return Liveness::denied;
+        case PgAnswer::Kind::silent:
+            return Liveness::silent;
+    }
+    return Liveness::silent;
+}
+
+std::string application_name(const Env& env) {
+    char host[256] = {};
+    ::gethostname(host, sizeof(host) - 1);
+    // pg_stat_activity truncates at 63 bytes; the name of the hook matters most.
+    return fmt::format("{} {} pid {}", env.hook, host, ::getpid());
+}
+
+ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
+    ServerLook result;
+    result.seen.backend = backend;
+    PgAnswer answer = PgConnection::open(inspection_conninfo(backend, env.config),
+                                         application_name(env), deadline);
+    result.seen.liveness = liveness(answer.kind);
+    result.seen.detail = answer.detail;
+    if (answer.kind != PgAnswer::Kind::serving) {
+        return result;
+    }
+    try {
+        result.seen.server = read_server_facts(*answer.connection, deadline);
+        result.connection = std::move(answer.connection);
+    } catch (const Error& error) {
+        // It let us in and then did not answer, or not what is needed: as good as not there.
+        result.seen.liveness = error.kind() == ErrorKind::sql ? Liveness::denied : Liveness::silent;
+        result.seen.detail = error.what();
+    }
+    return result;
+}
+
+}  // namespace
+
+Conninfo inspection_conninfo(const Backend& backend, const Config& config) {
+    Conninfo conninfo;
+    conninfo.set("host", backend.host);
+    conninfo.set("port", std::to_string(backend.port));
+    conninfo.set("user", config.postgres_user);
+    conninfo.set("dbname", config.postgres_database);
+    if (!config.passfile.empty()) {
+        conninfo.set("passfile", config.passfile);
+    }
+    return conninfo;
+}
+
+std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env) {
+    const Deadline deadline = env.deadline.within(env.config.connect_timeout);
+    std::vector<std::future<ServerLook>> futures;
+    futures.reserve(backends.size());
+    for (const Backend& backend : backends) {
+        futures.push_back(std::async(std::launch::async, [&backend, &env, deadline] {
+            return look(backend, env, deadline);
+        }));
+    }
+    std::vector<ServerLook> looks;
+    looks.reserve(futures.size());
+    for (auto& future : futures) {
+        looks.push_back(future.get());
+    }
+    for (const ServerLook& look : looks) {
+        env.log.info("server", {{"node", std::to_string(look.seen.backend.id)},
+                                {"seen", look.seen.describe()}});
+    }
+    return looks;
+}
+
+std::vector<ServerSeen> seen_of(const std::vector<ServerLook>& looks) {
+    std::vector<ServerSeen> seen;
+    seen.reserve(looks.size());
+    for (const ServerLook& look : looks) {
+        seen.push_back(look.seen);
+    }
+    return seen;
+}
+
+PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id) {
+    for (const ServerLook& look : looks) {
+        if (look.seen.backend.id == node_id) {
+            return look.connection.get();
+        }
+    }
+    return nullptr;
+}
+
+ServerFacts read_server_facts(PgConnection& connection, Deadline deadline) {
+    const PgRow row = connection.query(facts_sql, deadline).at(0);
+    ServerFacts facts;
+    facts.version = number<int>(row.at(0));
+    facts.system_identifier = number<std::uint64_t>(row.at(1));
+    facts.in_recovery = row.at(2) == "t";
+    facts.timeline = number<TimelineId>(row.at(3));
+    facts.flushed = lsn(row.at(4));
+    facts.received = lsn(row.at(5));
+    facts.replayed = lsn(row.at(6));
+    facts.replay_paused = row.at(7) == "t";
+    facts.apply_delay = std::chrono::milliseconds(number<long>(row.at(8)));
+    facts.data_directory = row.at(9).value_or("");
+    return facts;
+}
+
+namespace {
+
+TimelineHistory read_history(PgConnection& server, TimelineId timeline, Deadline deadline) {
+    if (timeline <= 1) {
+        return TimelineHistory::parse(timeline, "");
+    }
+    const auto rows = server.query(
+        fmt::format("SELECT pg_read_file('pg_wal/{:08X}.history', 0, 1048576, true)", timeline),
+        deadline);
+    if (rows.empty() || rows[0].empty() || !rows[0][0]) {
+        throw Error(ErrorKind::sql, fmt::format("{} has no history file of its timeline {}",
+                                                server.label(), timeline));
+    }
+    return TimelineHistory::parse(timeline, *rows[0][0]);
+}
+
+}  // namespace
+
+SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadline) {
+    const ServerFacts server = read_server_facts(primary, deadline);
+    SourceFacts facts{node_id,
+                      server.major(),
+                      server.in_recovery,
+                      server.system_identifier,
+                      read_history(primary, server.timeline, deadline),
+                      server.flushed,
+                      false,
+                      Unknown{"not looked at"}};
+    const PgRow row = primary
+                          .query(
+                              "SELECT current_setting('full_page_writes'),"
+                              " (SELECT min(substr(name, 9)) FROM pg_ls_waldir()"
+                              "  WHERE name ~ '^[0-9A-F]{24}$'),"
+                              " (SELECT bytes_per_wal_segment FROM pg_control_init())",
+                              deadline)
+                          .at(0);
+    facts.full_page_writes = row.at(0) == "on";
+    if (row.at(1) && row.at(1)->size() == 16) {
+        const auto segment_size = number<std::uint64_t>(row.at(2));
+        std::uint64_t high = 0;
+        std::uint64_t low = 0;
+        std::from_chars(row.at(1)->data(), row.at(1)->data() + 8, high, 16);
+        std::from_chars(row.at(1)->data() + 8, row.at(1)->data() + 16, low, 16);
+        facts.oldest_wal = Lsn{(high << 32) + low * segment_size};
+    }
+    return facts;
+}
+
+TargetFacts read_running_target(PgConnection& target, int node_id, Deadline deadline) {
+    const ServerFacts server = read_server_facts(target, deadline);
+    TargetFacts facts;
+    facts.node = node_id;
+    facts.running = true;
+    facts.serving = true;
+    facts.major = server.major();
+    facts.system_identifier = server.system_identifier;
+    facts.was_primary = !server.in_recovery;
+    facts.end_of_wal = server.end_of_wal();
+    facts.history = read_history(target, server.timeline, deadline);
+    return facts;
+}
+
+void lock_node(PgConnection& primary, int node_id, Deadline deadline) {
+    constexpr int lock_class = 0x70676868;  // "pghh", so that it does not meet other people's locks
+    const auto rows = primary.query(
+        fmt::format("SELECT pg_try_advisory_lock({0}, {1}),"
+                    " (SELECT string_agg(a.application_name || ', backend ' || a.pid, '; ')"
+                    "  FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                    "  WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {0}"
+                    "  AND l.objid = {1} AND l.objsubid = 2 AND a.pid <> pg_backend_pid())",
+                    lock_class, static_cast<unsigned>(node_id)),
+        deadline);
+    if (rows.at(0).at(0) != "t") {
+        throw Error(ErrorKind::refused,
+                    fmt::format("another run works on node {}: {}", node_id,
+                                rows.at(0).at(1).value_or("it ended just now")),
+                    "Wait until it has ended, and look at its verdict in the log.");
+    }
+}
+
+}  // namespace hooks

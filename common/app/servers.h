@@ -1,0 +1,76 @@
+// Looking at the servers, all at once, and what is done to a server in SQL.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "common/app/env.h"
+#include "common/core/rejoin.h"
+#include "common/core/server_facts.h"
+#include "common/io/pg_connection.h"
+
+namespace hooks {
+
+struct ServerLook {
+    ServerSeen seen;
+    std::unique_ptr<PgConnection> connection;  // when it serves
+};
+
+// How inspection and promotion connect: postgres_user, postgres_database, passfile.
+Conninfo inspection_conninfo(const Backend& backend, const Config& config);
+
+// In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
+std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);
+// Reads them again over the connections that are there; reconnects where one is not.
+std::vector<ServerSeen> seen_of(const std::vector<ServerLook>& looks);
+PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id);
+
+ServerFacts read_server_facts(PgConnection& connection, Deadline deadline);
+// Throws Error{sql} when a fact cannot be read; the caller turns that into an Unknown.
+SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadline);
+// Of a running server. What only its files can tell stays unknown.
+TargetFacts read_running_target(PgConnection& target, int node_id, Deadline deadline);
+
+// Physical slots with WAL reserved at once; one that exists and reserves WAL is kept, one that
+// lost its WAL, or never had any, and is not in use is made anew.
+void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline);
+// False when it is in use, and therefore left alone; true also when there is none.
+bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline);
+// Whether a slot cannot keep back WAL without limit (13 and later, max_slot_wal_keep_size set).
+bool slots_are_bounded(PgConnection& server, Deadline deadline);
+
+// How a promotion ended. Only `not_begun` makes it safe to promote another node as it is.
+struct Promotion {
+    enum class End { promoted, not_begun, pending };
+    End end = End::pending;
+    TimelineId timeline = 0;
+    std::string detail;
+};
+// pg_promote(false) and then a poll every few milliseconds: out of recovery, on a timeline above
+// `before`. Blocks until then, until the server is gone, or until the deadline.
+Promotion promote(PgConnection& server, TimelineId before, Deadline deadline);
+// The poll alone, after a promotion that was asked for in another way (pg_ctl, below 12).
+Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline deadline);
+
+// CHECKPOINT, then waits until the control file shows the timeline that is written.
+void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline);
+
+// ALTER SYSTEM and reload (13 and later).
+void repoint(PgConnection& standby, const std::string& primary_conninfo, const std::string& slot,
+             Deadline deadline);
+
+// Proof that the standby follows this primary: in recovery, walreceiver streaming on the primary's
+// timeline, its slot active there, and a marker that was just written replayed. Throws
+// Error{timeout} that says which part is missing. "Streaming" alone proves nothing: a node that
+// diverged says so for a while too.
+struct Proof {
+    TimelineId timeline = 0;
+    Lsn marker;
+};
+Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline);
+
+// An advisory lock on the primary for one node, held by this session and gone with it. Throws
+// Error{refused} that says who holds it.
+void lock_node(PgConnection& primary, int node_id, Deadline deadline);
+
+}  // namespace hooks

@@ -1,0 +1,118 @@
+// pgpool_remote_start: start the recovered node; done when it streams from its primary.
+#include <fmt/format.h>
+
+#include <sstream>
+#include <thread>
+
+#include "common/app/bring_up.h"
+#include "common/app/run_hook.h"
+#include "common/io/signals.h"
+#include "pgpool_remote_start/decide.h"
+#include "pgpool_remote_start/request.h"
+
+namespace hooks::remote_start {
+namespace {
+
+class RemoteStart {
+  public:
+    RemoteStart(const Arguments& words, Env& env)
+        : env_(env),
+          backend_(parse_request(words, env.pgpool)),
+          target_{backend_, env.config.node(backend_.id), nullptr, {}, {}} {}
+
+    Verdict run() {
+        target_.node = make_node(backend_, env_.config, env_.deadline);
+        env_.timings.measure("inspect", [&] { look_at_files(target_, 0, env_.deadline); });
+        const Decision decision = decide(backend_, target_.report);
+        const Carried carried =
+            carry_out(decision, env_, [&](const Step& step) { return perform(step); });
+        if (carried == Carried::out) {
+            remove_previous(target_, env_.deadline);
+        }
+        return verdict_of(decision, carried, done_);
+    }
+
+  private:
+    bool perform(const Step& step) {
+        if (std::holds_alternative<StartServer>(step)) {
+            start_server(target_, env_, env_.deadline);
+            return true;
+        }
+        target_.backend.port = find_port();
+        const auto primary = connect_primary();
+        const Proof proof = prove_standby(target_, *primary, env_, env_.deadline);
+        done_ = fmt::format("{}:{} is a standby on timeline {}, streams from {} and replayed {}",
+                            backend_.host, target_.backend.port, proof.timeline, primary->label(),
+                            proof.marker);
+        return true;
+    }
+
+    // Pgpool passes no port. The server writes it into the fourth line of postmaster.pid.
+    int find_port() {
+        if (backend_.port != 0) {
+            return backend_.port;
+        }
+        const Deadline deadline = env_.deadline.within(std::chrono::seconds(30));
+        for (;;) {
+            const auto content =
+                target_.node->read_file(target_.directory() + "/postmaster.pid", deadline);
+            std::istringstream lines(content.value_or(""));
+            std::string line;
+            for (int number = 1; std::getline(lines, line); ++number) {
+                if (number == 4 && !line.empty()) {
+                    return parse_port(line, "the port in postmaster.pid");
+                }
+            }
+            if (deadline.expired() || !server_is_running(target_, deadline)) {
+                throw Error(
+                    ErrorKind::command,
+                    fmt::format("{}: the server in {} did not come up:\n{}", target_.node->label(),
+                                target_.directory(), end_of_server_log(target_, env_.deadline)),
+                    "The end of its log is above.");
+            }
+            throw_if_cancelled();
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+    }
+
+    // The one that the target was told to follow.
+    std::unique_ptr<PgConnection> connect_primary() {
+        const Conninfo follows = present_primary_conninfo(target_, env_.deadline);
+        const std::string* host = follows.find("host");
+        const std::string* port = follows.find("port");
+        if (host == nullptr) {
+            throw Error(ErrorKind::refused,
+                        fmt::format("{}: no primary_conninfo with a host in {}",
+                                    target_.node->label(), target_.directory()),
+                        "Run pcp_recovery_node again: its first stage writes it.");
+        }
+        Backend primary;
+        primary.host = *host;
+        primary.port = port != nullptr ? parse_port(*port, "the port in primary_conninfo") : 5432;
+        return PgConnection::connect(inspection_conninfo(primary, env_.config), env_.hook,
+                                     env_.deadline.within(std::chrono::seconds(10)));
+    }
+
+    Env& env_;
+    Backend backend_;
+    Target target_;
+    std::string done_;
+};
+
+}  // namespace
+}  // namespace hooks::remote_start
+
+int main(int argc, char** argv) {
+    using namespace hooks;
+    HookSpec spec;
+    spec.name = "pgpool_remote_start";
+    spec.summary = "start a recovered node and see it stream";
+    spec.arguments = "DEST_HOST DEST_DATADIR";
+    spec.called_as = "(fixed: the file pgpool_remote_start in PGDATA, a wrapper)";
+    spec.needs_pgpool_conf = false;
+    spec.deadline = [](const Config& config) { return Deadline::after(config.follow_timeout); };
+    spec.body = [](const Arguments& words, Env& env) {
+        return remote_start::RemoteStart(words, env).run();
+    };
+    return run_hook(spec, argc, argv);
+}
