@@ -225,8 +225,12 @@ class LineParser {
         if (near.empty() && more()) {
             near = line_.substr(at_, 1);
         }
-        near = near.substr(0, near.find_first_of(" \t\r"));
-        throw SyntaxError{fmt::format("syntax error near \"{}\"", near)};
+        std::string shown;
+        for (const char c : near.substr(0, near.find_first_of(" \t\r"))) {
+            const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+            shown += is_control ? fmt::format("\\x{:02X}", c) : std::string(1, c);
+        }
+        throw SyntaxError{fmt::format("syntax error near \"{}\"", shown)};
     }
 
     std::string_view line_;
