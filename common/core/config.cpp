@@ -343,6 +343,7 @@ const NodeOptions& Config::node(int id) const {
 const std::vector<OptionRow>& option_table() {
     static const std::vector<OptionRow> table = [] {
         std::vector<OptionRow> rows;
+        rows.reserve(options.size());
         for (const Option& each : options) {
             rows.push_back({each.name, each.type, each.default_value, each.scope != Scope::all,
                             each.text, each.when_empty, each.scope == Scope::one_node});
