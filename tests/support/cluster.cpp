@@ -273,6 +273,48 @@ void Cluster::write_pgpool_files() const {
     hub_->write_file(directory + "/pcp.conf", "pgpool:" + digest);
 }
 
+void Cluster::wait_until_standbys_have_all(int node) const {
+    try {
+        const Deadline deadline = Deadline::after(std::chrono::seconds(1));
+        const auto connection = PgConnection::connect(conninfo(node), "harness", deadline);
+        if (connection->value("SELECT pg_is_in_recovery()", deadline) == "t") {
+            return;
+        }
+        // All of them, or after a while the one that has most: a test may have silenced others.
+        const Deadline for_all = deadline.within(Milliseconds(300));
+        for (;;) {
+            const std::vector<PgRow> rows = connection->query(
+                "SELECT coalesce(bool_and(flush_lsn >= pg_current_wal_flush_lsn()), true), "
+                "coalesce(bool_or(flush_lsn >= pg_current_wal_flush_lsn()), true) "
+                "FROM pg_stat_replication",
+                deadline);
+            if (rows.at(0).at(for_all.expired() ? 1 : 0) == "t") {
+                return;
+            }
+        }
+    } catch (const Error&) {
+        // It does not answer, or nobody listens to it.
+    }
+}
+
+void Cluster::kill_postgres(int node) {
+    const auto pause = pause_writers();
+    wait_until_standbys_have_all(node);
+    server(node).kill();
+}
+
+void Cluster::freeze_postgres(int node) {
+    const auto pause = pause_writers();
+    wait_until_standbys_have_all(node);
+    server(node).freeze();
+}
+
+void Cluster::cut_host(int node) {
+    const auto pause = pause_writers();
+    wait_until_standbys_have_all(node);
+    network_->cut_host(node);
+}
+
 void Cluster::wipe(int node) {
     if (server(node).running()) {
         throw HarnessError("the server of the node to wipe runs");

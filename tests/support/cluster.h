@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -114,16 +115,22 @@ class Cluster {
     int node_at(const std::string& host, int port) const;  // -1: none
 
     // ---- faults
-    void kill_postgres(int node) { server(node).kill(); }
+    // With asynchronous replication a commit can be acknowledged and die with its server before
+    // any standby has it; no hook can bring it back. So that tests can demand every acknowledged
+    // row, the faults that take a primary away strike between two commits of the writers, when
+    // its standbys (those that listen) have received everything.
+    void kill_postgres(int node);
+    void freeze_postgres(int node);
+    void cut_host(int node);
+    // At any moment. For synchronous clusters, and where rows are not counted.
+    void kill_postgres_at_once(int node) { server(node).kill(); }
     void stop_postgres(int node, StopMode mode = StopMode::fast) { server(node).stop(mode); }
     void start_postgres(int node) { server(node).start(); }
     bool postgres_runs(int node) const { return server(node).running(); }
-    void freeze_postgres(int node) { server(node).freeze(); }
     void thaw_postgres(int node) { server(node).thaw(); }
     void wipe(int node);  // removes the data directory of a stopped node
     void kill_sshd(int node) { sshd(node).kill(); }
     void start_sshd(int node) { sshd(node).start(); }
-    void cut_host(int node) { network_->cut_host(node); }
     void heal_host(int node) { network_->heal_host(node); }
     void cut_one_way(int from, int to) { network_->cut_one_way(from, to); }
     void heal_one_way(int from, int to) { network_->heal_one_way(from, to); }
@@ -131,6 +138,11 @@ class Cluster {
     SshServer& sshd(int node);
     PgpoolServer& pgpool() { return *pgpool_; }
     const Network& network() const { return *network_; }
+
+    // No Writer commits while this is held.
+    std::unique_lock<std::mutex> pause_writers() const {
+        return std::unique_lock<std::mutex>(commit_gate_);
+    }
 
     // ---- asking
     // One statement on a new connection. Throw hooks::Error as PgConnection does.
@@ -180,6 +192,7 @@ class Cluster {
         std::unique_ptr<PostgresServer> server;
         std::unique_ptr<SshServer> sshd;
     };
+    void wait_until_standbys_have_all(int node) const;
     void create_directories();
     void copy_hooks() const;
     void start_hosts();   // network and sshd
@@ -196,6 +209,7 @@ class Cluster {
     std::vector<Node> nodes_;
     std::unique_ptr<PgpoolServer> pgpool_;
     bool started_ = false;
+    mutable std::mutex commit_gate_;
 };
 
 }  // namespace hooks::harness

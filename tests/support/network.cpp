@@ -39,9 +39,9 @@ class NamespaceNetwork : public Network {
     }
 
     void set_up() override {
-        std::string hub = "link set lo up\nlink add " + std::string(kBridge) + " address " +
-                          mac(kHub) + " type bridge\naddr add " + host(kHub) + "/24 dev " +
-                          kBridge + "\nlink set " + kBridge + " up\n";
+        std::string hub = "link add " + std::string(kBridge) + " address " + mac(kHub) +
+                          " type bridge\naddr add " + host(kHub) + "/24 dev " + kBridge +
+                          "\nlink set " + kBridge + " up\n";
         for (int node = 0; node < nodes_; ++node) {
             std::ofstream(namespace_path(node)).close();
             must({"unshare", "--net=" + namespace_path(node), "true"});

@@ -1,11 +1,14 @@
 #include "tests/support/sandbox.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +64,18 @@ void set_up_mounts() {
     cover("/etc/pgpool-hooks", "mode=0755");
 }
 
+// A new network namespace has a loopback interface that is down.
+void set_loopback_up() {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
+    request.ifr_flags = IFF_UP;
+    if (fd < 0 || ::ioctl(fd, SIOCSIFFLAGS, &request) != 0) {
+        die("bring the loopback interface up");
+    }
+    ::close(fd);
+}
+
 int exit_status(int wait_status) {
     return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 }
@@ -103,6 +118,7 @@ void become_init(int parent_lives, const sigset_t& original_mask) {
         std::_Exit(1);
     }
     set_up_mounts();
+    set_loopback_up();
     const pid_t test = ::fork();
     if (test < 0) {
         die("fork");

@@ -49,6 +49,7 @@ void Writer::run(const std::stop_token& stop) {
                 // synchronous cluster relies on is this.
                 connection->query("SET synchronous_commit = on", deadline);
             }
+            const auto turn = cluster_.pause_writers();
             // A number is used once, whatever came of it: an unknown outcome stays unknown.
             ++number;
             connection->query(
