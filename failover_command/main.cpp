@@ -103,8 +103,11 @@ class Failover {
         try {
             lock_node(candidate, promotion_lock, env_.deadline);
         } catch (const Error& error) {
-            if (error.kind() != ErrorKind::refused) {
+            if (error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout) {
                 return candidate_failed(step.node, error.what());
+            }
+            if (error.kind() != ErrorKind::refused) {
+                throw;
             }
             env_.log.info("another run promotes this node; looking again",
                           {{"node", std::to_string(step.node)}, {"who", error.message()}});

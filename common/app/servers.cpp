@@ -225,8 +225,8 @@ void lock_node(PgConnection& primary, int node_id, Deadline deadline) {
                     " (SELECT string_agg(a.application_name || ', backend ' || a.pid, '; ')"
                     "  FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
                     "  WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {0}"
-                    "  AND l.objid = {1} AND l.objsubid = 2 AND a.pid <> pg_backend_pid())",
-                    lock_class, static_cast<unsigned>(node_id)),
+                    "  AND l.objid = {2} AND l.objsubid = 2 AND a.pid <> pg_backend_pid())",
+                    lock_class, node_id, static_cast<unsigned>(node_id)),
         deadline);
     if (rows.at(0).at(0) != "t") {
         throw Error(ErrorKind::refused,
