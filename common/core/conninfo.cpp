@@ -195,20 +195,20 @@ std::string Conninfo::redacted() const {
 
 std::string quote_guc_string(std::string_view value) {
     check_characters(value, newline_or_nul, "a setting");
-    return "'" + doubled(value, "'\\") + "'";
+    return fmt::format("'{}'", doubled(value, "'\\"));
 }
 
 std::string quote_sql_literal(std::string_view value) {
     check_characters(value, nul, "an SQL literal");
     if (value.find('\\') == std::string_view::npos) {
-        return "'" + doubled(value, "'") + "'";
+        return fmt::format("'{}'", doubled(value, "'"));
     }
-    return "E'" + doubled(value, "'\\") + "'";
+    return fmt::format("E'{}'", doubled(value, "'\\"));
 }
 
 std::string quote_sql_identifier(std::string_view name) {
     check_characters(name, nul, "an SQL identifier");
-    return "\"" + doubled(name, "\"") + "\"";
+    return fmt::format("\"{}\"", doubled(name, "\""));
 }
 
 std::string slot_name(int node_id) {
