@@ -52,7 +52,8 @@ std::string choose_base(const ClusterOptions& options, const Account& account) {
 Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
     forget_libpq_environment();
     account_ = Account::for_servers();
-    base_ = choose_base(options_, account_);
+    // Without symbolic links: /proc shows working directories like that.
+    base_ = fs::weakly_canonical(choose_base(options_, account_));
     postgres_bin_dir_ =
         options_.postgres_bin_dir.empty() ? find_postgres_bin_dir() : options_.postgres_bin_dir;
     if (options_.hooks_bin_dir.empty()) {
@@ -161,6 +162,7 @@ void Cluster::stop() {
             node.sshd->kill();
             node.server->thaw();
             node.server->stop(StopMode::immediate);
+            node.server->remove_shared_memory();
         }
     }
     network_->tear_down();
