@@ -12,7 +12,9 @@
 #include "common/core/error.h"
 #include "tests/support/cluster_files.h"
 #include "tests/support/process_table.h"
+#include "tests/support/free_port.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/teardown.h"
 
 namespace hooks::harness {
 namespace {
@@ -59,6 +61,10 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
     if (options_.hooks_bin_dir.empty()) {
         options_.hooks_bin_dir = HOOKS_BIN_DIR;
     }
+    if (options_.network == NetworkMode::loopback) {
+        options_.pgpool_port = free_port({"127.0.0.1"}, options_.pgpool_port);
+        options_.pcp_port = free_port({"127.0.0.1"}, options_.pcp_port);
+    }
     network_ = make_network(options_.network, options_.nodes, base_ + "/hosts");
     hub_ = std::make_unique<Place>(account_);
     for (int node = 0; node < options_.nodes; ++node) {
@@ -103,9 +109,7 @@ void Cluster::start() {
     // Two processors: initdb on one, keys and interfaces on the other.
     std::future<void> data = std::async(std::launch::async, [this] { create_nodes(); });
     start_hosts();
-    if (options_.with_pgpool) {
-        write_pgpool_files();
-    }
+    write_pgpool_files();  // the hooks read them whether pgpool runs or not
     const double hosts_ready = elapsed();
     data.get();
     const double data_ready = elapsed();
@@ -144,6 +148,9 @@ void Cluster::start() {
             throw HarnessError("pgpool ended:\n" + last_lines(pgpool_log(), 20));
         }
     }
+    if (!options_.announce) {
+        return;
+    }
     std::printf("[ cluster  ] %d nodes up in %.2f s (hosts %.2f, data %.2f, servers %.2f)\n",
                 size(), elapsed(), hosts_ready, data_ready, servers_ready);
     std::fflush(stdout);
@@ -157,13 +164,7 @@ void Cluster::stop() {
     if (in_sandbox()) {
         end_everything_else_in_sandbox();
     } else {
-        pgpool_->stop();
-        for (const Node& node : nodes_) {
-            node.sshd->kill();
-            node.server->thaw();
-            node.server->stop(StopMode::immediate);
-            node.server->remove_shared_memory();
-        }
+        end_cluster(base_);
     }
     network_->tear_down();
     fs::remove_all(base_);
@@ -321,6 +322,7 @@ void Cluster::wipe(int node) {
     if (server(node).running()) {
         throw HarnessError("the server of the node to wipe runs");
     }
+    free_shared_memory(data_directory(node));
     fs::remove_all(data_directory(node));
 }
 
