@@ -1,0 +1,283 @@
+// The other nodes: what follow_primary_command does with running, stopped, diverged and dead ones.
+#include <gtest/gtest.h>
+
+#include "tests/support/checks.h"
+#include "tests/support/cluster.h"
+#include "tests/support/writer.h"
+
+namespace hooks::harness {
+namespace {
+
+using std::chrono::seconds;
+
+bool history_says(const Cluster& cluster, const std::string& text) {
+    return cluster.hook_log().find(text) != std::string::npos;
+}
+
+// Pgpool does not act by itself: a test calls the hooks as pgpool would, and can break things
+// between two calls.
+ClusterOptions by_hand() {
+    ClusterOptions options;
+    options.failover_command = "";
+    options.follow_primary_command = "";
+    return options;
+}
+
+Outcome call(const Cluster& cluster, const std::string& hook, int node, int main_node,
+             int old_primary, PgpoolStyle style = PgpoolStyle::v4_3) {
+    const std::string command = cluster.hook_path(hook) + " --config " + cluster.hooks_conf_path() +
+                                " %d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S";
+    return cluster.run_shell(
+        expand_command(command, cluster.placeholders(node, main_node, old_primary), style));
+}
+
+// A standby that receives nothing more: what the primary commits from now on is only there.
+void cut_replication(const Cluster& cluster, int node) {
+    cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");
+    cluster.sql(node, "SELECT pg_reload_conf()");
+    cluster.wait_until([&] { return cluster.view(node).receiver_status.empty(); }, seconds(10),
+                       "the walreceiver ends");
+}
+
+void promote_one(Cluster& cluster) {
+    const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    ASSERT_EQ(cluster.sql_value(1, "SELECT pg_is_in_recovery()"), "f") << outcome.err;
+}
+
+class ByHand : public testing::Test {
+  protected:
+    explicit ByHand(ClusterOptions options = by_hand()) : cluster(options) {}
+    void SetUp() override {
+        cluster.start();
+        cluster.sql(0, "CREATE TABLE public.kept AS SELECT 1 AS row");
+        cluster.wait_until(
+            [&] {
+                return cluster.streaming_problem(1).empty() && cluster.streaming_problem(2).empty();
+            },
+            seconds(10), "the standbys have everything");
+    }
+    // Rows that no standby has got.
+    void diverge() {
+        cut_replication(cluster, 1);
+        cut_replication(cluster, 2);
+        cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    }
+    void expect_kept_and_not_diverged(int node) {
+        EXPECT_EQ(cluster.sql_value(node, "SELECT count(*) FROM public.kept"), "1");
+        EXPECT_EQ(
+            cluster.sql_value(node, "SELECT count(*) FROM pg_class WHERE relname = 'diverged'"),
+            "0");
+    }
+    Cluster cluster;
+};
+
+using Follow = ByHand;
+
+TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    const std::string started = cluster.start_time(2);
+    cluster.pcp("pcp_detach_node", {"2"});
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0, PgpoolStyle::v4_4);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    // No waiting here: when the hook says so, it is so.
+    EXPECT_EQ(cluster.streaming_problem(2), "") << outcome.err;
+    expect_attached(cluster, 2, seconds(0));
+    EXPECT_EQ(cluster.start_time(2), started);
+    EXPECT_NE(outcome.err.find("rule=R06"), std::string::npos) << outcome.err;
+
+    const Outcome again = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(cluster.start_time(2), started);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AStoppedStandbyIsStarted) {
+    cluster.stop_postgres(2);
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    expect_streaming(cluster, 2);
+    expect_attached(cluster, 2);
+    EXPECT_TRUE(history_says(cluster, "rule=R06")) << cluster.hook_log();
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AKilledStandbyIsStarted) {
+    cluster.kill_postgres(2);
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 2);
+    expect_attached(cluster, 2);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
+    cluster.stop_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    EXPECT_TRUE(history_says(cluster, "rule=R06")) << cluster.hook_log();
+    expect_kept_and_not_diverged(0);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
+    diverge();
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    const Outcome outcome = call(cluster, "follow_primary_command", 0, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    EXPECT_TRUE(history_says(cluster, "Lost: WAL 0/")) << cluster.hook_log();
+    expect_kept_and_not_diverged(0);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AnOldPrimaryStoppedWithDivergedRowsIsRewound) {
+    diverge();
+    cluster.stop_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_kept_and_not_diverged(0);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, TheNodesOwnConfigurationSurvivesARewind) {
+    cluster.sql(0, "ALTER SYSTEM SET work_mem = '7MB'");
+    diverge();
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    EXPECT_EQ(cluster.sql_value(0, "SELECT setting FROM pg_settings WHERE name = 'work_mem'"),
+              "7168");
+    const std::string wrapper = cluster.data_directory(0) + "/recovery_1st_stage";
+    EXPECT_TRUE(cluster.run_shell("test -x " + wrapper).ok());
+}
+
+TEST_F(Follow, AnOldPrimaryThatSomebodyStartedAgainBecomesAStandby) {
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    cluster.start_postgres(0);
+    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    ASSERT_EQ(cluster.writable_nodes(), (std::vector<int>{0, 1}));
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_kept_and_not_diverged(0);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AStandbyThatReplayedMoreThanTheNewPrimaryIsRewound) {
+    cut_replication(cluster, 1);
+    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    cluster.wait_until(
+        [&] {
+            return cluster.sql_value(
+                       2, "SELECT count(*) FROM pg_class WHERE relname = 'diverged'") == "1";
+        },
+        seconds(10), "node 2 is ahead");
+    cluster.kill_postgres(0);
+    cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_2', true)");
+    cluster.sql(1, "SELECT pg_promote()");  // somebody chose the wrong one
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 2);
+    expect_attached(cluster, 2);
+    expect_kept_and_not_diverged(2);
+    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AStandbyThatReceivedMoreThanItReplayedIsTrimmed) {
+    cut_replication(cluster, 1);
+    cluster.sql(2, "SELECT pg_wal_replay_pause()");
+    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    cluster.wait_until(
+        [&] {
+            return cluster.sql_value(
+                       2, "SELECT pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()") == "t";
+        },
+        seconds(10), "node 2 received more");
+    cluster.kill_postgres(0);
+    cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_2', true)");
+    cluster.sql(1, "SELECT pg_promote()");
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 2);
+    expect_kept_and_not_diverged(2);
+    EXPECT_TRUE(history_says(cluster, "rule=R07")) << cluster.hook_log();
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {
+    cluster.sql(2, "ALTER SYSTEM SET primary_conninfo = ''");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    cluster.sql(0, "CREATE TABLE public.later AS SELECT 1 AS row");
+    cluster.wait_until([&] { return cluster.streaming_problem(1).empty(); }, seconds(10), "node 1");
+    cluster.kill_postgres(0);
+    cluster.sql(2, "SELECT pg_promote()");
+    cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_2', true)");
+    cluster.sql(1, "SELECT pg_promote()");
+    ASSERT_EQ(cluster.writable_nodes(), (std::vector<int>{1, 2}));
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 2);
+    EXPECT_TRUE(history_says(cluster, "rule=R05")) << cluster.hook_log();
+    EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.later"), "1");
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, AStaleCallAgainstANodeThatIsNoPrimaryDoesNothing) {
+    const std::string started = cluster.start_time(2);
+    const std::string before = cluster.sql_value(2, "SHOW primary_conninfo");
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
+    EXPECT_NE(outcome.err.find("rule=R04"), std::string::npos) << outcome.err;
+    EXPECT_EQ(cluster.sql_value(2, "SHOW primary_conninfo"), before);
+    EXPECT_EQ(cluster.start_time(2), started);
+    expect_streaming(cluster, 2);
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, ARewindThatIsKilledMidwayIsFollowedByABaseBackup) {
+    diverge();
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    // As a killed pg_rewind leaves it: marker set, files of two clusters.
+    const std::string work = cluster.data_directory(0) + ".pgpool-hooks";
+    ASSERT_TRUE(cluster
+                    .run_shell("mkdir " + work + " && touch " + work + "/rewind-unfinished && : >" +
+                               cluster.data_directory(0) + "/global/pg_control")
+                    .ok());
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    EXPECT_TRUE(history_says(cluster, "rule=R03")) << cluster.hook_log();
+    expect_kept_and_not_diverged(0);
+    EXPECT_FALSE(cluster.run_shell("test -e " + work + "/previous").ok());
+    expect_one_writable(cluster);
+}
+
+TEST_F(Follow, TwoCallsAtOnceForOneNodeDoTheWorkOnce) {
+    diverge();
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    cluster.wait_until([&] { return history_says(cluster, "another run works on node 0"); },
+                       seconds(30), "the loser says who holds the node");
+    expect_one_writable(cluster);
+}
+
+}  // namespace
+}  // namespace hooks::harness
