@@ -11,8 +11,8 @@
 
 #include "common/core/error.h"
 #include "tests/support/cluster_files.h"
-#include "tests/support/process_table.h"
 #include "tests/support/free_port.h"
+#include "tests/support/process_table.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/teardown.h"
 

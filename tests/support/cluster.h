@@ -41,6 +41,7 @@ struct ClusterOptions {
     // Empty: in the server account's home inside a sandbox, a new directory in $TMPDIR elsewhere.
     std::string base_directory;
     bool keep = false;         // leave everything running and in place at the end
+    bool announce = true;      // one line on stdout about how long the start took
     bool synchronous = false;  // synchronous_standby_names = 'ANY 1 (*)'
     bool with_pgpool = true;
 
@@ -56,6 +57,7 @@ struct ClusterOptions {
     std::optional<std::string> recovery_1st_stage;
     std::optional<std::string> pgpool_remote_start;
 
+    // In loopback mode: the first ones from here on that are free.
     int pgpool_port = 9999;
     int pcp_port = 9898;
     std::string postgres_bin_dir;  // empty: the newest that is installed

@@ -48,6 +48,10 @@ std::string postgres_conf(const ClusterNames& names) {
         {"log_replication_commands", "on"},
         {"log_line_prefix", "%m [%p] %a "},
     };
+    if (names.options.network == NetworkMode::loopback) {
+        // In PGDATA instead of /dev/shm, where files of a killed server would stay for good.
+        settings["dynamic_shared_memory_type"] = "mmap";
+    }
     for (const auto& [name, value] : names.options.postgres_settings) {
         settings[name] = value;
     }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <utility>
 
+#include "tests/support/free_port.h"
 #include "tests/support/place.h"
 #include "tests/support/sandbox.h"
 
@@ -139,14 +140,25 @@ class NamespaceNetwork : public Network {
 
 class LoopbackNetwork : public Network {
   public:
+    explicit LoopbackNetwork(int nodes) {
+        std::vector<std::string> hosts;
+        for (int node = 0; node < nodes; ++node) {
+            hosts.push_back(host(node));
+            postgres_ports_.push_back(free_port({host(node)}, 5501 + node));
+        }
+        ssh_port_ = free_port(hosts, 2222);
+    }
+
     void set_up() override {}
     void tear_down() override {}
 
     std::string host(int node) const override {
         return node == kHub ? "127.0.0.1" : "127.0.77." + std::to_string(node + 1);
     }
-    int postgres_port(int node) const override { return 5501 + node; }
-    int ssh_port() const override { return 2222; }
+    int postgres_port(int node) const override {
+        return postgres_ports_.at(static_cast<std::size_t>(node));
+    }
+    int ssh_port() const override { return ssh_port_; }
     std::string listen_addresses(int node) const override { return host(node); }
     std::string hub_listen_address() const override { return host(kHub); }
     std::vector<std::string> client_networks() const override { return {"127.0.0.0/8"}; }
@@ -161,6 +173,9 @@ class LoopbackNetwork : public Network {
     [[noreturn]] static void refuse() {
         throw HarnessError("a host on the loopback interface cannot be cut off");
     }
+
+    std::vector<int> postgres_ports_;
+    int ssh_port_ = 0;
 };
 
 }  // namespace
@@ -169,7 +184,7 @@ std::unique_ptr<Network> make_network(NetworkMode mode, int nodes, const std::st
     if (mode == NetworkMode::namespaces) {
         return std::make_unique<NamespaceNetwork>(nodes, directory);
     }
-    return std::make_unique<LoopbackNetwork>();
+    return std::make_unique<LoopbackNetwork>(nodes);
 }
 
 }  // namespace hooks::harness

@@ -1,7 +1,6 @@
 #include "tests/support/postgres_server.h"
 
 #include <signal.h>
-#include <sys/shm.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -121,28 +120,6 @@ void PostgresServer::thaw() const {
     }
     if (postmaster != 0) {
         ::kill(postmaster, SIGCONT);
-    }
-}
-
-void PostgresServer::remove_shared_memory() const {
-    if (running()) {
-        return;
-    }
-    // The seventh line of postmaster.pid: key and id. A clean stop removes file and segment.
-    std::istringstream lines(read_file(data_directory() + "/postmaster.pid"));
-    std::string line;
-    for (int i = 0; i < 7; ++i) {
-        if (!std::getline(lines, line)) {
-            return;
-        }
-    }
-    unsigned long key = 0;
-    int id = -1;
-    shmid_ds segment{};
-    // Only if nothing is attached: the number may belong to somebody else by now.
-    if (std::istringstream(line) >> key >> id && ::shmctl(id, IPC_STAT, &segment) == 0 &&
-        static_cast<unsigned long>(segment.shm_perm.__key) == key && segment.shm_nattch == 0) {
-        ::shmctl(id, IPC_RMID, nullptr);
     }
 }
 

@@ -29,9 +29,6 @@ class PostgresServer {
     void freeze() const;
     void thaw() const;
 
-    // What a killed server that never started again leaves behind in the kernel.
-    void remove_shared_memory() const;
-
     pid_t pid() const;  // 0 when it does not run, whoever started it
     bool running() const { return pid() != 0; }
     std::string log() const;

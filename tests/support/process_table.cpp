@@ -94,6 +94,19 @@ std::string working_directory_of(pid_t pid) {
     return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/cwd", error).string();
 }
 
+std::vector<pid_t> running_programs_of(const std::string& directory) {
+    std::vector<pid_t> result;
+    for (const ProcessEntry& entry : all_processes()) {
+        std::error_code error;
+        const std::filesystem::path program =
+            std::filesystem::read_symlink("/proc/" + std::to_string(entry.pid) + "/exe", error);
+        if (!program.empty() && program.parent_path() == directory) {
+            result.push_back(entry.pid);
+        }
+    }
+    return result;
+}
+
 bool wait_until_gone(const std::vector<pid_t>& pids, Deadline deadline) {
     for (;;) {
         if (std::none_of(pids.begin(), pids.end(), is_in_table)) {

@@ -25,6 +25,8 @@ std::vector<pid_t> descendants_of(pid_t pid);
 bool is_alive(pid_t pid);
 bool is_in_table(pid_t pid);
 std::string working_directory_of(pid_t pid);
+// Those whose executable file is in this directory itself.
+std::vector<pid_t> running_programs_of(const std::string& directory);
 
 // Waits until none of them is in the table any more; false at the deadline.
 bool wait_until_gone(const std::vector<pid_t>& pids, Deadline deadline);

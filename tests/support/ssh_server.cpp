@@ -45,7 +45,7 @@ void SshServer::configure(const std::string& authorized_key) const {
          << "Port " << port_ << "\n"
          << "HostKey " << directory_ << "/host_key\n"
          << "AuthorizedKeysFile " << directory_ << "/authorized_keys\n"
-         << "PidFile none\n"
+         << "PidFile " << directory_ << "/sshd.pid\n"
          << "AllowUsers " << place_.account().name << "\n"
          << "UsePAM no\n"
          << "PasswordAuthentication no\n"
