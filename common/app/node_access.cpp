@@ -80,16 +80,22 @@ void look_at_files(Target& target, int expected_major, Deadline deadline) {
                         target.directory(), report.owner, report.user),
             fmt::format("Set ssh_user = '{}' in hooks.conf.", report.owner));
     }
+}
+
+void look_at_wal(Target& target, Deadline deadline) {
     target.waldump.clear();
-    if (report.control && !report.running) {
-        target.waldump = target.node
-                             ->run_script(wal_end_script,
-                                          {target.directory(), report.bin_dir,
-                                           std::to_string(report.control->timeline()),
-                                           to_string(wal_scan_start(report))},
-                                          deadline)
-                             .out;
+    if (!target.report.control || target.report.running) {
+        return;
     }
+    const ControlData& control = *target.report.control;
+    target.waldump = target.node
+                         ->run_script(wal_end_script,
+                                      {target.directory(), target.report.bin_dir,
+                                       std::to_string(control.timeline()),
+                                       to_string(wal_scan_start(target.report)),
+                                       std::to_string(control.wal_segment_size)},
+                                      deadline)
+                         .out;
 }
 
 }  // namespace hooks

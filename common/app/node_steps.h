@@ -37,6 +37,9 @@ struct Target {
 // who looks, Error{command} when it cannot be read.
 // `expected_major`: whose programs to look for where there is no data directory.
 void look_at_files(Target& target, int expected_major, Deadline deadline);
+// Where the WAL of a stopped server ends. Blocks for as long as pg_waldump reads: from the redo
+// position of the last checkpoint on.
+void look_at_wal(Target& target, Deadline deadline);
 
 // Fast shutdown; when it does not end within half of the time that is left, immediate. Done means
 // that no such process is there any more. Throws Error{command} with the end of pg_ctl's words.

@@ -87,6 +87,7 @@ TargetFacts Rejoin::look() {
         present_ = present_primary_conninfo(target_, deadline);
     }
     if (!target_.report.running) {
+        look_at_wal(target_, deadline);
         return target_facts(job_.target.id, target_.report, target_.waldump);
     }
     // A server that has just been started may not be ready yet.

@@ -97,8 +97,20 @@ fi
 say end report
 )sh";
 
+// Told where the last segment ends, pg_waldump does not look for the next one, for which it would
+// wait five seconds.
 const std::string_view wal_end_script = R"sh(
-LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -t "$3" -s "$4" 2>&1 | tail -n 5
+prefix=$(printf '%08X' "$3")
+last=$(ls -- "$1/pg_wal" | grep -E "^$prefix[0-9A-F]{16}\$" | sort | tail -n 1)
+if [ -z "$last" ]; then
+    echo "no segment of timeline $3 in pg_wal"
+    exit 0
+fi
+high=$(printf '%s' "$last" | cut -c9-16)
+low=$(printf '%s' "$last" | cut -c17-24)
+end=$((0x$high * 4294967296 + (0x$low + 1) * $5))
+LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -t "$3" -s "$4" \
+    -e "$(printf '%X/%X' $((end >> 32)) $((end & 4294967295)))" 2>&1 | tail -n 5
 )sh";
 
 NodeReport parse_node_report(std::string_view output) {

@@ -42,8 +42,8 @@ extern const std::string_view node_report_script;
 // Throws Error{command} on output that the script does not write.
 NodeReport parse_node_report(std::string_view output);
 
-// Run by /bin/sh -eu with the arguments PGDATA, BIN_DIR, TIMELINE (decimal), START (LSN): prints
-// the last lines of pg_waldump.
+// Run by /bin/sh -eu with the arguments PGDATA, BIN_DIR, TIMELINE (decimal), START (LSN), and the
+// size of a WAL segment in bytes: prints the last lines of pg_waldump.
 extern const std::string_view wal_end_script;
 
 // The facts that the rules need of a stopped node. `waldump` is the output of wal_end_script.

@@ -19,10 +19,12 @@ std::string command_line(const Command& command) {
     return "exec " + shell_quote(words);
 }
 
-// env(1) could not start the program. As run_process(), this is an error and not an outcome.
+// env(1) could not start the program. As with run_process(), this is an error and not an outcome.
+// The login shell may have written something of its own before it.
 bool was_not_started(const Outcome& outcome) {
     return (outcome.exit_code == 127 || outcome.exit_code == 126) &&
-           outcome.err.rfind("env: ", 0) == 0;
+           (outcome.err.rfind("env: ", 0) == 0 ||
+            outcome.err.find("\nenv: ") != std::string::npos);
 }
 
 }  // namespace
