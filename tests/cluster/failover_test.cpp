@@ -3,8 +3,7 @@
 
 #include <iostream>
 
-#include "tests/support/checks.h"
-#include "tests/support/cluster.h"
+#include "tests/cluster/calls.h"
 #include "tests/support/writer.h"
 
 namespace hooks::harness {
@@ -18,23 +17,6 @@ ClusterOptions synchronous() {
     ClusterOptions options;
     options.synchronous = true;
     return options;
-}
-
-bool history_says(const Cluster& cluster, const std::string& text) {
-    return cluster.hook_log().find(text) != std::string::npos;
-}
-
-void wait_for_history(const Cluster& cluster, const std::string& text) {
-    cluster.wait_until([&] { return history_says(cluster, text); }, seconds(30),
-                       "the history says " + text);
-}
-
-// The standby goes on answering, but receives nothing more.
-void stop_receiving(const Cluster& cluster, int node) {
-    cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");
-    cluster.sql(node, "SELECT pg_reload_conf()");
-    cluster.wait_until([&] { return cluster.view(node).receiver_status.empty(); }, seconds(10),
-                       "the walreceiver ends");
 }
 
 TEST(Failover, PrimaryKilledWritesGoOnAndEveryNodeIsAStandbyAgainByItself) {
@@ -56,7 +38,7 @@ TEST(Failover, PrimaryKilledWritesGoOnAndEveryNodeIsAStandbyAgainByItself) {
     EXPECT_EQ(cluster.start_time(2), started) << "the standby was restarted";
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=F05")) << cluster.hook_log();
+    expect_history(cluster, "rule=F05");
     expect_one_writable(cluster);
     expect_no_acknowledged_row_lost(cluster, writer);
 }
@@ -92,7 +74,7 @@ TEST(Failover, LossOfAStandbyPromotesNobodyAndItsSlotGoesWhenNothingBoundsIt) {
     Writer writer(cluster);
     writer.start();
     cluster.kill_postgres(2);
-    wait_for_history(cluster, "rule=F02");
+    expect_history(cluster, "rule=F02");
     writer.wait_for_commits(10);
     EXPECT_EQ(cluster.primary(), 0);
     EXPECT_TRUE(
@@ -111,7 +93,7 @@ TEST(Failover, LossOfAStandbyKeepsItsSlotWhereItIsBoundedAndItComesBack) {
     Writer writer(cluster);
     writer.start();
     cluster.kill_postgres(2);
-    wait_for_history(cluster, "rule=F02");
+    expect_history(cluster, "rule=F02");
     EXPECT_FALSE(
         cluster.sql(0, "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'pgpool_node_2'")
             .empty());
@@ -162,7 +144,7 @@ TEST(Failover, HostsOfPrimaryAndProposedNodeAreCutOffAndTheThirdTakesOverInTime)
     Writer after(cluster);
     after.start();
     EXPECT_EQ(cluster.primary(), 2) << cluster.dump();
-    EXPECT_TRUE(history_says(cluster, "rule=F06")) << cluster.hook_log();
+    expect_history(cluster, "rule=F06");
     expect_no_acknowledged_row_lost(cluster, after);
     EXPECT_EQ(writer.missing_rows(), std::vector<std::int64_t>{});
 
@@ -183,7 +165,7 @@ TEST(Failover, TheProposedNodeIsBehindSoTheOtherIsPromotedAndPgpoolTakesIt) {
     Writer writer(cluster);
     writer.start();
     writer.wait_for_commits(5);
-    stop_receiving(cluster, 1);
+    cut_replication(cluster, 1);
     writer.wait_for_commits(20);
     writer.stop();
     cluster.wait_until([&] { return cluster.streaming_problem(2).empty(); }, seconds(10), "node 2");
@@ -289,7 +271,7 @@ TEST(Failover, WhenTheBestCandidateRefusesToBePromotedTheNextIsTaken) {
     Writer after(cluster);
     after.start();
     EXPECT_EQ(cluster.primary(), 2) << cluster.dump();
-    EXPECT_TRUE(history_says(cluster, "create_slots:")) << cluster.hook_log();
+    expect_history(cluster, "create_slots:");
 
     // Nor could it be re-pointed; once it can, the same call makes it a standby.
     ASSERT_TRUE(cluster.run_shell("chmod 700 " + directory).ok());
@@ -316,7 +298,7 @@ TEST(Failover, APrimaryThatIsStillThereIsShutDownFirst) {
     expect_streaming(cluster, 0);
     expect_streaming(cluster, 2);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=F05")) << cluster.hook_log();
+    expect_history(cluster, "rule=F05");
     expect_one_writable(cluster);
     // Asynchronous replication, and yet: a shutdown sends all WAL before it ends.
     expect_no_acknowledged_row_lost(cluster, writer);

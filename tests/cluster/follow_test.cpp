@@ -1,43 +1,12 @@
 // The other nodes: what follow_primary_command does with running, stopped, diverged and dead ones.
 #include <gtest/gtest.h>
 
-#include "tests/support/checks.h"
-#include "tests/support/cluster.h"
-#include "tests/support/writer.h"
+#include "tests/cluster/calls.h"
 
 namespace hooks::harness {
 namespace {
 
 using std::chrono::seconds;
-
-bool history_says(const Cluster& cluster, const std::string& text) {
-    return cluster.hook_log().find(text) != std::string::npos;
-}
-
-// Pgpool does not act by itself: a test calls the hooks as pgpool would, and can break things
-// between two calls.
-ClusterOptions by_hand() {
-    ClusterOptions options;
-    options.failover_command = "";
-    options.follow_primary_command = "";
-    return options;
-}
-
-Outcome call(const Cluster& cluster, const std::string& hook, int node, int main_node,
-             int old_primary, PgpoolStyle style = PgpoolStyle::v4_3) {
-    const std::string command = cluster.hook_path(hook) + " --config " + cluster.hooks_conf_path() +
-                                " %d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S";
-    return cluster.run_shell(
-        expand_command(command, cluster.placeholders(node, main_node, old_primary), style));
-}
-
-// A standby that receives nothing more: what the primary commits from now on is only there.
-void cut_replication(const Cluster& cluster, int node) {
-    cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");
-    cluster.sql(node, "SELECT pg_reload_conf()");
-    cluster.wait_until([&] { return cluster.view(node).receiver_status.empty(); }, seconds(10),
-                       "the walreceiver ends");
-}
 
 void promote_one(Cluster& cluster) {
     const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
@@ -101,7 +70,7 @@ TEST_F(Follow, AStoppedStandbyIsStarted) {
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     expect_streaming(cluster, 2);
     expect_attached(cluster, 2);
-    EXPECT_TRUE(history_says(cluster, "rule=R06")) << cluster.hook_log();
+    expect_history(cluster, "rule=R06");
     expect_one_writable(cluster);
 }
 
@@ -121,7 +90,7 @@ TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=R06")) << cluster.hook_log();
+    expect_history(cluster, "rule=R06");
     expect_kept_and_not_diverged(0);
     expect_one_writable(cluster);
 }
@@ -134,8 +103,8 @@ TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
-    EXPECT_TRUE(history_says(cluster, "Lost: WAL 0/")) << cluster.hook_log();
+    expect_history(cluster, "rule=R08");
+    expect_history(cluster, "Lost: WAL 0/");
     expect_kept_and_not_diverged(0);
     expect_one_writable(cluster);
 }
@@ -146,7 +115,7 @@ TEST_F(Follow, AnOldPrimaryStoppedWithDivergedRowsIsRewound) {
     promote_one(cluster);
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_history(cluster, "rule=R08");
     expect_kept_and_not_diverged(0);
     expect_one_writable(cluster);
 }
@@ -173,7 +142,7 @@ TEST_F(Follow, AnOldPrimaryThatSomebodyStartedAgainBecomesAStandby) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_history(cluster, "rule=R08");
     expect_kept_and_not_diverged(0);
     expect_one_writable(cluster);
 }
@@ -194,7 +163,7 @@ TEST_F(Follow, AStandbyThatReplayedMoreThanTheNewPrimaryIsRewound) {
     expect_streaming(cluster, 2);
     expect_attached(cluster, 2);
     expect_kept_and_not_diverged(2);
-    EXPECT_TRUE(history_says(cluster, "rule=R08")) << cluster.hook_log();
+    expect_history(cluster, "rule=R08");
     expect_one_writable(cluster);
 }
 
@@ -214,7 +183,7 @@ TEST_F(Follow, AStandbyThatReceivedMoreThanItReplayedIsTrimmed) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
     expect_streaming(cluster, 2);
     expect_kept_and_not_diverged(2);
-    EXPECT_TRUE(history_says(cluster, "rule=R07")) << cluster.hook_log();
+    expect_history(cluster, "rule=R07");
     expect_one_writable(cluster);
 }
 
@@ -230,7 +199,7 @@ TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {
     ASSERT_EQ(cluster.writable_nodes(), (std::vector<int>{1, 2}));
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
     expect_streaming(cluster, 2);
-    EXPECT_TRUE(history_says(cluster, "rule=R05")) << cluster.hook_log();
+    expect_history(cluster, "rule=R05");
     EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.later"), "1");
     expect_one_writable(cluster);
 }
@@ -260,7 +229,7 @@ TEST_F(Follow, ARewindThatIsKilledMidwayIsFollowedByABaseBackup) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    EXPECT_TRUE(history_says(cluster, "rule=R03")) << cluster.hook_log();
+    expect_history(cluster, "rule=R03");
     expect_kept_and_not_diverged(0);
     EXPECT_FALSE(cluster.run_shell("test -e " + work + "/previous").ok());
     expect_one_writable(cluster);
@@ -274,8 +243,7 @@ TEST_F(Follow, TwoCallsAtOnceForOneNodeDoTheWorkOnce) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    cluster.wait_until([&] { return history_says(cluster, "another run works on node 0"); },
-                       seconds(30), "the loser says who holds the node");
+    expect_history(cluster, "another run works on node 0");
     expect_one_writable(cluster);
 }
 
