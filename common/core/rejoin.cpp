@@ -156,7 +156,9 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
     if (!same_timeline) {
         const Lsn fork = *stretch->end;
         if (end > fork) {
-            if (!*t.was_primary && t.on_disk && *t.on_disk <= fork) {
+            // What is trimmed must come again from the source; where it cannot, R09 is left.
+            const bool refetchable = !s.oldest_wal || *s.oldest_wal <= fork;
+            if (!*t.was_primary && t.on_disk && *t.on_disk <= fork && refetchable) {
                 auto v = verdict("R07", RejoinAction::trim,
                                  fmt::format("{} received WAL up to {} but wrote nothing newer "
                                              "than the switchpoint {} to its data files",
