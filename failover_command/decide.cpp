@@ -78,6 +78,23 @@ Decision promote(const ServerSeen& best, const char* rule, const std::string& wh
     return plan;
 }
 
+// Where pgpool does not say who was the primary, it may be another node than the detached one: one
+// that is there and does not let us in, or, for who takes no chances, one that does not answer.
+const ServerSeen* possible_primary(const Request& request, const std::vector<ServerSeen>& servers,
+                                   const Policy& policy, const std::vector<Failed>& failed) {
+    for (const ServerSeen& seen : servers) {
+        const bool hidden = seen.liveness == Liveness::rejecting ||
+                            seen.liveness == Liveness::denied ||
+                            (seen.liveness == Liveness::silent &&
+                             policy.unfenced_primary == UnfencedPrimary::refuse);
+        if (hidden && seen.backend.id != request.detached &&
+            !find_failed(failed, seen.backend.id)) {
+            return &seen;
+        }
+    }
+    return nullptr;
+}
+
 Decision standby_was_lost(const Request& request, const ServerSeen* primary, const Policy& policy,
                           bool slots_bounded) {
     const std::string slot = slot_name(request.detached);
@@ -165,6 +182,17 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
             fmt::format("no standby can be promoted: {}", why_nobody(request, servers, failed)),
             "Bring a standby up, or start the old primary again, and attach it with "
             "pcp_attach_node."};
+    }
+
+    if (request.old_primary < 0) {
+        if (const ServerSeen* other = possible_primary(request, servers, policy, failed)) {
+            return Refuse{"F06",
+                          fmt::format("pgpool does not know who was the primary, and it may be {}",
+                                      other->describe()),
+                          fmt::format("Make sure that node {} is no primary, then run "
+                                      "pcp_promote_node for node {}.",
+                                      other->backend.id, candidates.front()->backend.id)};
+        }
     }
 
     const std::string was = fmt::format("node {} was the primary", request.detached);
