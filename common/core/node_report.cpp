@@ -12,6 +12,8 @@ namespace hooks {
 const std::string_view node_report_script = R"sh(
 pgdata=$1
 bin=$2
+# With a slash behind it, what shall stand beside PGDATA would stand in it, for pg_rewind to remove.
+while [ "${pgdata%/}" != "$pgdata" ] && [ "$pgdata" != / ]; do pgdata=${pgdata%/}; done
 say() { printf '%s: %s\n' "$1" "$2"; }
 
 say user "$(id -un)"
@@ -62,6 +64,7 @@ fi
 # The pid alone proves nothing: it may be a zombie's, or belong to another program by now.
 if [ -f "$pgdata/postmaster.pid" ]; then
     pid=$(head -n 1 -- "$pgdata/postmaster.pid")
+    pid=${pid#-} # that of a single-user server is negative
     if [ -r "/proc/$pid/stat" ]; then
         state=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -c1)
         here=$(cd -- "$pgdata" && pwd -P)
@@ -191,8 +194,12 @@ NodeReport parse_node_report(std::string_view output) {
 
 Lsn wal_scan_start(const NodeReport& report) {
     const ControlData& control = *report.control;
-    const auto history = TimelineHistory::parse(control.timeline(), report.history);
-    return std::max(control.redo, history.entries().back().begin);
+    try {
+        const auto history = TimelineHistory::parse(control.timeline(), report.history);
+        return std::max(control.redo, history.entries().back().begin);
+    } catch (const Error&) {
+        return control.redo;  // target_facts says what is wrong with the history
+    }
 }
 
 TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump) {
