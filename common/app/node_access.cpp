@@ -12,6 +12,27 @@
 namespace hooks {
 namespace {
 
+// WORK. The part of pg_basebackup that receives WAL outlives the rest of it, for ever and with the
+// slot in its hands, when the connection of the hook that started it broke.
+constexpr std::string_view end_leftovers_script = R"sh(
+leftovers() {
+    for process in /proc/[0-9]*; do
+        if [ "$(cat "$process/comm" 2>/dev/null || true)" = pg_basebackup ] &&
+            tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qxF -e "$1/incoming"; then
+            echo "${process#/proc/}"
+        fi
+    done
+}
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    pids=$(leftovers "$1")
+    if [ -z "$pids" ]; then exit 0; fi
+    if [ "$attempt" -lt 6 ]; then signal=TERM; else signal=KILL; fi
+    for pid in $pids; do kill -s "$signal" "$pid" 2>/dev/null && echo "$signal sent to pid $pid" || true; done
+    sleep 0.2
+done
+exit 1
+)sh";
+
 bool is_local(const Backend& backend, const Config& config, Deadline deadline) {
     if (backend.host.starts_with('/')) {
         return true;
@@ -79,6 +100,15 @@ void look_at_files(Target& target, int expected_major, Deadline deadline) {
             fmt::format("{}: {} belongs to {}, and this runs there as {}", target.node->label(),
                         target.directory(), report.owner, report.user),
             fmt::format("Set ssh_user = '{}' in hooks.conf.", report.owner));
+    }
+}
+
+void end_leftovers(Target& target, Env& env, Deadline deadline) {
+    const Outcome outcome = target.node->run_script(
+        end_leftovers_script, {target.directory() + ".pgpool-hooks"}, deadline);
+    if (!outcome.out.empty()) {
+        env.log.warn("ended what an earlier run left behind",
+                     {{"node", target.node->label()}, {"what", outcome.out}});
     }
 }
 

@@ -37,6 +37,8 @@ struct Target {
 // who looks, Error{command} when it cannot be read.
 // `expected_major`: whose programs to look for where there is no data directory.
 void look_at_files(Target& target, int expected_major, Deadline deadline);
+// Ends a base backup of an earlier run whose hook is gone. Only for who holds the node's lock.
+void end_leftovers(Target& target, Env& env, Deadline deadline);
 // Where the WAL of a stopped server ends. Blocks for as long as pg_waldump reads: from the redo
 // position of the last checkpoint on.
 void look_at_wal(Target& target, Deadline deadline);

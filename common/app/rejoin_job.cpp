@@ -82,6 +82,9 @@ TargetFacts Rejoin::look() {
     const Deadline deadline = quick();
     target_.node =
         target_.node ? std::move(target_.node) : make_node(job_.target, env_.config, deadline);
+    if (!env_.dry_run) {
+        end_leftovers(target_, env_, deadline);
+    }
     look_at_files(target_, source_->major, deadline);
     if (present_.empty()) {
         present_ = present_primary_conninfo(target_, deadline);

@@ -13,9 +13,7 @@ namespace {
 constexpr std::string_view blanks = " \t\r\n";
 
 [[noreturn]] void fail(std::string_view placeholder, std::string_view word, std::string_view why) {
-    throw Error(ErrorKind::usage, fmt::format("{} is \"{}\", {}", placeholder, word, why),
-                "Check the order of the arguments in pgpool.conf; a value that may be empty "
-                "must stand in double quotes there, or it vanishes and shifts the rest.");
+    throw Error(ErrorKind::usage, fmt::format("{} is \"{}\", {}", placeholder, word, why));
 }
 
 int parse_number(std::string_view word, std::string_view placeholder, int lowest, int highest,

@@ -11,7 +11,8 @@ namespace hooks {
 
 using Arguments = std::vector<std::string>;
 
-// Accepts blanks around the number. Throws Error{usage} that names the placeholder.
+// Accepts blanks around the number. Throws Error{usage} that names the placeholder; how the words
+// should stand, its hint, is for the caller to say.
 int parse_node_id(std::string_view word, std::string_view placeholder);
 int parse_port(std::string_view word, std::string_view placeholder);
 

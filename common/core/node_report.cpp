@@ -27,7 +27,9 @@ for process in /proc/[0-9]*; do
     name=$(cat "$process/comm" 2>/dev/null || true)
     case $name in
         pg_rewind | pg_basebackup)
-            if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF -- "$pgdata"; then
+            if tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
+                grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
+                    -e "--target-pgdata=$pgdata" -e "$work/incoming"; then
                 say busy "$name, pid ${process#/proc/}"
             fi ;;
     esac

@@ -11,9 +11,10 @@ namespace {
 // travels as an argument.
 //
 // The length is tested before the rename: when a connection breaks half way, cat sees a normal end
-// of file. The name of the temporary file begins with pgsql_tmp, which pg_basebackup and pg_rewind
-// leave out, should one ever stay behind in a data directory. A symbolic link is followed, so that
-// it stays a link. Nobody but root can keep a file of somebody else his: then it is left alone.
+// of file. (And then nobody reads what is written to stderr: hence PIPE among the signals.) The
+// name of the temporary file begins with pgsql_tmp, which pg_basebackup leaves out, should one ever
+// stay behind in a data directory. A symbolic link is followed, so that it stays a link. A file of
+// somebody else is left alone when its owner cannot be kept.
 constexpr std::string_view kReplaceScript =
     "set -eu; umask 077; "
     "path=$1; "
@@ -21,7 +22,7 @@ constexpr std::string_view kReplaceScript =
     "dir=${path%/*}; file=./${path##*/}; "
     "cd -- \"${dir:-/}\"; "
     "tmp=$(mktemp ./pgsql_tmp.hooks.XXXXXX); "
-    "trap 'rm -f -- \"$tmp\"' EXIT; trap 'exit 1' HUP INT TERM; "
+    "trap 'rm -f -- \"$tmp\"' EXIT; trap 'exit 1' HUP INT TERM PIPE; "
     "cat > \"$tmp\"; "
     "length=$(wc -c < \"$tmp\"); "
     "if [ \"$length\" -ne \"$2\" ]; then echo \"only $length of $2 bytes arrived\" >&2; exit 1; "

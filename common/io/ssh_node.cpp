@@ -23,8 +23,7 @@ std::string command_line(const Command& command) {
 // The login shell may have written something of its own before it.
 bool was_not_started(const Outcome& outcome) {
     return (outcome.exit_code == 127 || outcome.exit_code == 126) &&
-           (outcome.err.rfind("env: ", 0) == 0 ||
-            outcome.err.find("\nenv: ") != std::string::npos);
+           (outcome.err.rfind("env: ", 0) == 0 || outcome.err.find("\nenv: ") != std::string::npos);
 }
 
 }  // namespace
