@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,16 +143,20 @@ int run_in_sandbox(const std::function<int()>& body) {
     sigset_t original_mask;
     ::sigprocmask(SIG_BLOCK, &set, &original_mask);
     std::fflush(nullptr);
-    if (::unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) != 0) {
-        die("unshare");
-    }
-    const pid_t init = ::fork();
+    // The new namespaces are the child's alone: a process that has unshared its pid namespace
+    // cannot start threads any more, which its exit handlers may want.
+    const auto init = static_cast<pid_t>(
+        ::syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | SIGCHLD,
+                  nullptr, nullptr, nullptr, 0));
     if (init < 0) {
-        die("fork");
+        die("new namespaces");
     }
     if (init > 0) {
         ::close(pipe_ends[0]);
-        return wait_for(init);
+        const int result = wait_for(init);
+        ::close(pipe_ends[1]);
+        ::sigprocmask(SIG_SETMASK, &original_mask, nullptr);
+        return result;
     }
     ::close(pipe_ends[1]);
     become_init(pipe_ends[0], original_mask);
