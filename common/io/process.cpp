@@ -264,10 +264,16 @@ class Run {
         settings.put(err.write_end.get(), STDERR_FILENO);
         settings.close_the_rest();
 
+        // Not posix_spawnp(): it says "permission denied" when the program is nowhere and one
+        // directory of PATH is closed to us, as root's are for a hook that was started with them.
+        const std::string program = find_program(name_);
+        if (program.empty()) {
+            throw cannot_start(name_, ENOENT);
+        }
         ProgramWords words(command);
         pid_t pid = -1;
-        const int error = ::posix_spawnp(&pid, words.argv()[0], settings.actions(),
-                                         settings.attributes(), words.argv(), words.environment());
+        const int error = ::posix_spawn(&pid, program.c_str(), settings.actions(),
+                                        settings.attributes(), words.argv(), words.environment());
         if (error != 0) {
             throw cannot_start(name_, error);
         }
