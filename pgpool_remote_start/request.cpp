@@ -6,19 +6,29 @@
 #include "common/core/plan.h"
 
 namespace hooks::remote_start {
+namespace {
+
+const char* const usage_hint =
+    "pgpool calls it as: pgpool_remote_start DEST_HOST DEST_DATADIR, without any quoting: a data "
+    "directory with a blank in its name cannot be recovered by it.";
+
+}  // namespace
 
 Backend parse_request(const Arguments& words, const PgpoolConf& conf) {
     if (words.size() != 2) {
-        throw Error(
-            ErrorKind::usage, fmt::format("{} arguments instead of 2", words.size()),
-            "pgpool calls it as: pgpool_remote_start DEST_HOST DEST_DATADIR, without any "
-            "quoting: a data directory with a blank in its name cannot be recovered by it.");
+        throw Error(ErrorKind::usage, fmt::format("{} arguments instead of 2", words.size()),
+                    usage_hint);
     }
     Backend target;
     target.id = unnamed_target;
     target.port = 0;
-    target.host = parse_host(words[0], "argument 1 (destination host)");
-    target.data_directory = parse_directory(words[1], "argument 2 (destination data directory)");
+    try {
+        target.host = parse_host(words[0], "argument 1 (destination host)");
+        target.data_directory =
+            parse_directory(words[1], "argument 2 (destination data directory)");
+    } catch (const Error& error) {
+        throw Error(error.kind(), error.message(), usage_hint);
+    }
     for (const Backend& backend : conf.backends) {
         if (backend.data_directory == target.data_directory &&
             (backend.host == target.host ||

@@ -13,15 +13,100 @@ const char* const usage_hint =
     "[DEST_NODE_ID [DEST_PORT [PRIMARY_HOST]]]; recovery_1st_stage_command in pgpool.conf is only "
     "the file name, 'recovery_1st_stage'.";
 
+// pgpool writes "localhost" for a backend whose host is the directory of a unix socket.
+bool is_host_of(const Backend& backend, const std::string& word) {
+    return backend.host == word ||
+           (word == "localhost" && (backend.host.empty() || backend.host.starts_with('/')));
+}
+
 // Ports may differ where several nodes share a host, so the directory decides.
-const Backend* find_by_directory(const PgpoolConf& conf, const std::string& host,
-                                 const std::string& directory) {
+const Backend* find_by_directory(const PgpoolConf& conf, const Backend& target) {
     for (const Backend& backend : conf.backends) {
-        if (backend.host == host && backend.data_directory == directory) {
+        if (is_host_of(backend, target.host) && backend.data_directory == target.data_directory) {
             return &backend;
         }
     }
-    return nullptr;
+    throw Error(ErrorKind::usage,
+                fmt::format("pgpool gave no node id, and {} on {} is no backend in {}",
+                            target.data_directory, target.host,
+                            conf.path.empty() ? "pgpool.conf" : conf.path),
+                "Set pgpool_conf in hooks.conf on this host.");
+}
+
+// Two nodes that are taken for one would end with the files of the wrong one replaced.
+void check_target(const PgpoolConf& conf, const Backend& known, const Backend& target) {
+    const auto mismatch = [&](const char* argument, const char* setting, const auto& given,
+                              const auto& wanted) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("{} is \"{}\" but {}{} in {} is \"{}\": the arguments are shifted, "
+                                "or this is the configuration of another pgpool",
+                                argument, given, setting, known.id, conf.path, wanted));
+    };
+    if (!is_host_of(known, target.host)) {
+        mismatch("argument 2 (destination host)", "backend_hostname", target.host, known.host);
+    }
+    if (known.data_directory != target.data_directory) {
+        mismatch("argument 3 (destination data directory)", "backend_data_directory",
+                 target.data_directory, known.data_directory);
+    }
+    if (known.port != target.port) {
+        mismatch("argument 6 (destination port)", "backend_port", target.port, known.port);
+    }
+}
+
+Backend parse_target(const Arguments& words, const PgpoolConf& conf, int primary_port) {
+    Backend target;
+    target.host = parse_host(words[1], "argument 2 (destination host)");
+    target.data_directory = parse_directory(words[2], "argument 3 (destination data directory)");
+    const Backend* known = nullptr;
+    if (words.size() >= 5) {
+        target.id = parse_node_id(words[4], "argument 5 (destination node id)");
+        known = conf.find(target.id);
+        if (target.id < 0 || (!conf.backends.empty() && known == nullptr)) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("argument 5 (destination node id) is {}, which is not in {}",
+                                    target.id, conf.path.empty() ? "pgpool.conf" : conf.path));
+        }
+    } else {
+        known = find_by_directory(conf, target);
+        target.id = known->id;
+    }
+    target.port = words.size() >= 6  ? parse_port(words[5], "argument 6 (destination port)")
+                  : known != nullptr ? known->port
+                                     : primary_port;
+    if (known != nullptr) {
+        check_target(conf, *known, target);
+        target.application_name = known->application_name;
+    }
+    return target;
+}
+
+// The data directory only tells backends of one host apart: this is the server's name for it, and
+// a symbolic link has two.
+Backend parse_primary(const Arguments& words, const PgpoolConf& conf, const Request& r) {
+    Backend source;
+    source.id = unnamed_primary;
+    source.data_directory = r.primary_directory;
+    source.port = r.primary_port;
+    const bool named = words.size() >= 7;
+    if (named) {
+        source.host = parse_host(words[6], "argument 7 (primary host)");
+    }
+    for (const Backend& backend : conf.backends) {
+        const bool fits = named ? is_host_of(backend, source.host)
+                                : backend.data_directory == source.data_directory;
+        if (fits && backend.port == source.port && backend.id != r.target.id) {
+            source.id = backend.id;
+            source.host = backend.host;
+            return source;
+        }
+    }
+    if (!named) {
+        throw Error(ErrorKind::usage,
+                    "pgpool gave no primary host, and pgpool.conf does not tell it either",
+                    "Set pgpool_conf in hooks.conf on this host.");
+    }
+    return source;
 }
 
 }  // namespace
@@ -34,69 +119,9 @@ Request parse_request(const Arguments& words, const PgpoolConf& conf) {
     try {
         Request r;
         r.primary_directory = parse_directory(words[0], "argument 1 (primary data directory)");
-        r.target.host = parse_host(words[1], "argument 2 (destination host)");
-        r.target.data_directory =
-            parse_directory(words[2], "argument 3 (destination data directory)");
         r.primary_port = parse_port(words[3], "argument 4 (primary port)");
-
-        const Backend* known = nullptr;
-        if (words.size() >= 5) {
-            r.target.id = parse_node_id(words[4], "argument 5 (destination node id)");
-            known = conf.find(r.target.id);
-            if (r.target.id < 0 || (!conf.backends.empty() && known == nullptr)) {
-                throw Error(
-                    ErrorKind::usage,
-                    fmt::format("argument 5 (destination node id) is {}, which is not in {}",
-                                r.target.id, conf.path));
-            }
-            if (known != nullptr && known->data_directory != r.target.data_directory) {
-                throw Error(
-                    ErrorKind::usage,
-                    fmt::format("argument 3 is \"{}\" but backend_data_directory{} in {} is "
-                                "\"{}\": the arguments are shifted, or this is the "
-                                "configuration of another pgpool",
-                                r.target.data_directory, r.target.id, conf.path,
-                                known->data_directory));
-            }
-        } else {
-            known = find_by_directory(conf, r.target.host, r.target.data_directory);
-            if (known == nullptr) {
-                throw Error(ErrorKind::usage,
-                            fmt::format("pgpool gave no node id, and {} on {} is no backend in {}",
-                                        r.target.data_directory, r.target.host,
-                                        conf.path.empty() ? "pgpool.conf" : conf.path),
-                            "Set pgpool_conf in hooks.conf on this host.");
-            }
-            r.target.id = known->id;
-        }
-        r.target.port = words.size() >= 6  ? parse_port(words[5], "argument 6 (destination port)")
-                        : known != nullptr ? known->port
-                                           : r.primary_port;
-        if (known != nullptr) {
-            r.target.application_name = known->application_name;
-        }
-
-        r.source.id = unnamed_primary;
-        r.source.port = r.primary_port;
-        r.source.data_directory = r.primary_directory;
-        if (words.size() >= 7) {
-            r.source.host = parse_host(words[6], "argument 7 (primary host)");
-        }
-        for (const Backend& backend : conf.backends) {
-            const bool fits = backend.data_directory == r.primary_directory &&
-                              backend.port == r.primary_port && backend.id != r.target.id &&
-                              (r.source.host.empty() || backend.host == r.source.host);
-            if (fits) {
-                r.source.id = backend.id;
-                r.source.host = backend.host;
-                break;
-            }
-        }
-        if (r.source.host.empty()) {
-            throw Error(ErrorKind::usage,
-                        "pgpool gave no primary host, and pgpool.conf does not tell it either",
-                        "Set pgpool_conf in hooks.conf on this host.");
-        }
+        r.target = parse_target(words, conf, r.primary_port);
+        r.source = parse_primary(words, conf, r);
         if (r.source.host == r.target.host && (r.source.data_directory == r.target.data_directory ||
                                                r.source.port == r.target.port)) {
             throw Error(ErrorKind::usage,
@@ -104,6 +129,12 @@ Request parse_request(const Arguments& words, const PgpoolConf& conf) {
                                     r.target.port, r.target.data_directory),
                         "pgpool turns the directory of a unix socket into \"localhost\": give the "
                         "backends host names or addresses in pgpool.conf.");
+        }
+        if (r.source.id == unnamed_primary && !conf.backends.empty()) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("the primary, {}:{}, is no backend in {}: the arguments are "
+                                    "shifted, or this is the configuration of another pgpool",
+                                    r.source.host, r.source.port, conf.path));
         }
         return r;
     } catch (const Error& error) {
