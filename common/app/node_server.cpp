@@ -20,7 +20,8 @@ fi
 )sh";
 
 // PGDATA, BIN_DIR, WORK, start_command, Debian's VERSION/NAME. setsid and /dev/null: neither the
-// session nor a pipe of the caller may stay with the server.
+// session nor a pipe of the caller may stay with the server. pg_ctl puts -D and -l into a command
+// line in double quotes, where a shell still reads $, ` and \; what it finds in PGDATA it does not.
 constexpr std::string_view start_script = R"sh(
 umask 077
 mkdir -p -- "$3" 2>/dev/null && log=$3/server.log || log=$1/server_start.log
@@ -30,7 +31,10 @@ if [ -n "$4" ]; then
 elif [ -n "$5" ]; then
     setsid pg_ctlcluster "${5%/*}" "${5#*/}" start </dev/null >>"$log" 2>&1
 else
-    setsid "$2/pg_ctl" -D "$1" -l "$log" -W -s start </dev/null >>"$log" 2>&1
+    case $1 in
+        *[\"\$\`\\]*) PGDATA=$1 setsid "$2/pg_ctl" -W -s start </dev/null >>"$log" 2>&1 ;;
+        *) setsid "$2/pg_ctl" -D "$1" -W -s start </dev/null >>"$log" 2>&1 ;;
+    esac
 fi
 )sh";
 
@@ -62,7 +66,8 @@ else
     printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
 fi
 sync
-if ! "$2/pg_ctl" -D "$1" -w -t "$4" -s -l "$3/settle.log" -o "$options" start </dev/null >/dev/null 2>&1; then
+cd -- "$3"
+if ! PGDATA=$1 "$2/pg_ctl" -w -t "$4" -s -l settle.log -o "$options" start </dev/null >/dev/null 2>&1; then
     tail -n 12 -- "$3/settle.log" >&2
     "$2/pg_ctl" -D "$1" -m immediate -w -t 10 -s stop >/dev/null 2>&1 || true
     exit 1
@@ -128,7 +133,7 @@ void start_server(Target& target, Env& env, Deadline deadline) {
                     fmt::format("{}: the server in {} does not start: {}\n{}", target.node->label(),
                                 target.directory(), outcome.describe(),
                                 end_of_server_log(target, deadline)),
-                    "The end of the server's log is above.");
+                    "Correct what its log says, then run pcp_recovery_node for it.");
     }
     env.log.info("server started", {{"node", target.node->label()}});
 }
