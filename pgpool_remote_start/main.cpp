@@ -68,7 +68,7 @@ class RemoteStart {
                     ErrorKind::command,
                     fmt::format("{}: the server in {} did not come up:\n{}", target_.node->label(),
                                 target_.directory(), end_of_server_log(target_, env_.deadline)),
-                    "The end of its log is above.");
+                    "Correct what its log says, then run pcp_recovery_node again.");
             }
             throw_if_cancelled();
             std::this_thread::sleep_for(std::chrono::milliseconds(50));

@@ -39,13 +39,14 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
             throw Error(
                 ErrorKind::command,
                 fmt::format("{}: the server ended again after its start", target.backend.label()),
-                "Its log says why.");
+                "Correct what its log says, then run pcp_recovery_node for it.");
         }
         if (deadline.expired()) {
             throw Error(ErrorKind::timeout,
                         fmt::format("{} does not let anybody in: {}", target.backend.label(),
                                     answer.detail),
-                        "Its log says what it waits for.");
+                        "Look in its log for what it waits for; when it serves, attach it with "
+                        "pcp_attach_node.");
         }
         throw_if_cancelled();
         std::this_thread::sleep_for(std::min(wait, deadline.remaining()));

@@ -44,6 +44,9 @@ std::set<int> ids_of(const ConfFile& file, std::string_view prefix) {
 }  // namespace
 
 std::string Backend::label() const {
+    if (id < 0) {
+        return port == 0 ? host : fmt::format("{}:{}", host, port);
+    }
     return fmt::format("node {} ({}:{})", id, host.empty() ? "local socket" : host, port);
 }
 

@@ -18,7 +18,7 @@ struct Backend {
     std::string application_name;  // backend_application_name, may be empty
 
     bool operator==(const Backend&) const = default;
-    // "node 1 (10.0.0.2:5432)"
+    // "node 1 (10.0.0.2:5432)"; without an id (it is negative then) or a port, what there is of it.
     std::string label() const;
 };
 
