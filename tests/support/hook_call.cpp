@@ -47,17 +47,30 @@ std::vector<std::string> right_words(const Cluster& cluster, const std::string& 
     const std::string target_port = std::to_string(cluster.port(target));
     const std::string primary_port = std::to_string(cluster.port(primary));
     if (hook == "recovery_1st_stage") {
-        return {cluster.data_directory(primary), cluster.host(target),
-                cluster.data_directory(target), primary_port, std::to_string(target), target_port,
+        return {cluster.data_directory(primary),
+                cluster.host(target),
+                cluster.data_directory(target),
+                primary_port,
+                std::to_string(target),
+                target_port,
                 cluster.host(primary)};
     }
     if (hook == "pgpool_remote_start") {
         return {cluster.host(target), cluster.data_directory(target)};
     }
     const std::string main = std::to_string(primary);
-    return {std::to_string(target), cluster.host(target), target_port,
-            cluster.data_directory(target), main, cluster.host(primary), "0", main, primary_port,
-            cluster.data_directory(primary), cluster.host(primary), primary_port};
+    return {std::to_string(target),
+            cluster.host(target),
+            target_port,
+            cluster.data_directory(target),
+            main,
+            cluster.host(primary),
+            "0",
+            main,
+            primary_port,
+            cluster.data_directory(primary),
+            cluster.host(primary),
+            primary_port};
 }
 
 std::string HookCall::field(const std::string& key) const {
@@ -127,8 +140,8 @@ HookCall call_hook(const Cluster& cluster, const std::string& hook,
                    const std::vector<std::string>& arguments, const Environment& environment) {
     const auto begin = std::chrono::steady_clock::now();
     Outcome outcome = cluster.run_hook(hook, arguments, environment);
-    const auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() -
-                                                               begin);
+    const auto took =
+        std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin);
     return read_call(hook, std::move(outcome), took);
 }
 

@@ -13,8 +13,8 @@ namespace hooks::harness {
 // The four of them, for tests that hold for each.
 const std::vector<std::string>& hook_names();
 
-// Words that are right: node `target` was lost, or shall follow, be rebuilt or be started. `primary`
-// is what it followed, or shall follow.
+// Words that are right: node `target` was lost, or shall follow, be rebuilt or be started.
+// `primary` is what it followed, or shall follow.
 std::vector<std::string> right_words(const Cluster& cluster, const std::string& hook, int target,
                                      int primary);
 
@@ -42,10 +42,10 @@ std::map<std::string, std::string> parse_logfmt(const std::string& line);
 
 struct Complaint {
     ExitCode exit = ExitCode::usage;
-    std::vector<std::string> says;                   // parts of the verdict: node, step, cause
-    std::vector<std::string> next;                   // parts of what to do next
-    Milliseconds within = std::chrono::seconds(5);   // start to exit
-    bool in_history = true;                          // false where no configuration was read
+    std::vector<std::string> says;                  // parts of the verdict: node, step, cause
+    std::vector<std::string> next;                  // parts of what to do next
+    Milliseconds within = std::chrono::seconds(5);  // start to exit
+    bool in_history = true;                         // false where no configuration was read
 };
 
 // One verdict that names all of that, in time, with something to do next, without a secret, and in

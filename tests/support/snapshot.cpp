@@ -38,10 +38,10 @@ std::vector<std::string> file_lines(const fs::path& directory, bool with_times) 
     std::vector<std::string> lines;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-        std::string line = "  " + entry.path().string();
+        std::string line = entry.path().string();
         if (with_times && entry.is_regular_file(error)) {
             const auto changed = entry.last_write_time(error).time_since_epoch().count();
-            line += " " + std::to_string(entry.file_size(error)) + " " + std::to_string(changed);
+            line += ' ' + std::to_string(entry.file_size(error)) + ' ' + std::to_string(changed);
         }
         lines.push_back(std::move(line));
     }
