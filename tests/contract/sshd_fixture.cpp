@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <stdexcept>
 
@@ -64,6 +65,20 @@ SshdFixture::SshdFixture(const std::string& more_config) {
     throw std::runtime_error("sshd does not start: " + log());
 }
 
+SshdFixture::~SshdFixture() {
+    daemon_.reset();
+    for (const std::string& name : names_in("/proc")) {
+        const pid_t pid = std::atoi(name.c_str());
+        if (pid > 0 && file_text("/proc/" + name + "/environ").find(mark()) != std::string::npos) {
+            ::kill(pid, SIGKILL);
+        }
+    }
+}
+
+std::string SshdFixture::mark() const {
+    return "HOOKS_CONTRACT_TEST=" + directory_.path();
+}
+
 void SshdFixture::start(const std::string& more_config) {
     write_file(directory_ / "sshd_config", "Port " + std::to_string(port_) +
                                                "\n"
@@ -80,8 +95,9 @@ void SshdFixture::start(const std::string& more_config) {
                                                "StrictModes no\n"
                                                "PasswordAuthentication no\n"
                                                "KbdInteractiveAuthentication no\n"
-                                               "UseDNS no\n" +
-                                               more_config);
+                                               "UseDNS no\n"
+                                               "SetEnv " +
+                                               mark() + "\n" + more_config);
     daemon_ = std::make_unique<Daemon>(
         std::vector<std::string>{kSshd, "-D", "-e", "-f", directory_ / "sshd_config"},
         directory_ / "log");

@@ -15,6 +15,8 @@ class SshdFixture {
   public:
     // Throws when there is no sshd or it does not start.
     explicit SshdFixture(const std::string& more_config = {});
+    // Ends the commands too that tests abandoned: sshd leaves them running.
+    ~SshdFixture();
 
     // Whom and how to ask. Host key and client key are right.
     SshOptions options() const;
@@ -35,6 +37,7 @@ class SshdFixture {
 
   private:
     void start(const std::string& more_config);
+    std::string mark() const;  // in the environment of every command
 
     TempDir directory_;
     int port_ = 0;
