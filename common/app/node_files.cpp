@@ -133,10 +133,11 @@ void set_port(Target& target, const std::string& directory, Deadline deadline) {
             continue;
         }
         ConfFile file = ConfFile::parse(*content, path);
+        const std::string port = std::to_string(target.backend.port);
         if (std::string_view(name) == "postgresql.auto.conf") {
             file.remove("port");
-        } else {
-            file.set("port", std::to_string(target.backend.port));
+        } else if (file.value("port").value_or(port) != port) {
+            file.set("port", port);  // where it is set elsewhere, it is right already or not ours
         }
         target.node->replace_file(path, file.text(), deadline);
     }
