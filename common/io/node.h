@@ -27,18 +27,21 @@ class Node {
     virtual Outcome run(const Command& command, Deadline deadline,
                         const LineSink& on_line = {}) = 0;
 
-    // A POSIX shell script by way of stdin ("/bin/sh -eu -s -- ARGUMENT..."), so that neither its
-    // text nor its arguments need quoting by the caller.
+    // A POSIX shell script by way of stdin ("/bin/sh -s -- ARGUMENT...", set -eu comes by itself),
+    // so that neither its text nor its arguments need quoting by the caller. The shell runs none
+    // of it before it has all of it; its commands have /dev/null as stdin.
     Outcome run_script(std::string_view script, const std::vector<std::string>& arguments,
                        Deadline deadline, const LineSink& on_line = {});
 
-    // nullopt when there is no such file. Throws Error{command} when it cannot be read.
+    // nullopt when there is no such file. Throws Error{command} when it cannot be read. The path is
+    // absolute, here and below.
     std::optional<std::string> read_file(const std::string& path, Deadline deadline);
 
     // Atomically: a temporary file in the same directory, its length checked (a connection that
     // breaks half way looks like an end of file over there), fsync, rename, fsync of the
-    // directory. An existing file keeps its mode; a new one gets `mode`, such as "0600". A file
-    // that already has this content is left alone. Throws Error{command}.
+    // directory. An existing file keeps its mode and owner, and a symbolic link stays one; a new
+    // file gets `mode`, such as "0600". A file that already has this content is left alone.
+    // Throws Error{command}.
     void replace_file(const std::string& path, std::string_view content, Deadline deadline,
                       std::string_view mode = "0600");
 

@@ -37,12 +37,12 @@ struct Outcome {
 // reports). The text is collected in the Outcome all the same.
 using LineSink = std::function<void(bool is_stderr, std::string_view line)>;
 
-// posix_spawn in a process group of its own with an empty signal mask and default dispositions;
-// both outputs are drained. At the deadline the group gets SIGTERM, 200 ms later SIGKILL, and
-// Error{timeout} is thrown: what the program did until then is not known. Throws Error{command}
-// when it cannot be started ("command not found" included), Interrupted on cancellation (the
-// group is ended first). Blocks until the program has ended, never past the deadline by more
-// than those 200 ms.
+// posix_spawn in a session of its own (a process group without a terminal, so that nothing can ask
+// for a password) with an empty signal mask and default dispositions; both outputs are drained. At
+// the deadline the group gets SIGTERM, 200 ms later SIGKILL, and Error{timeout} is thrown: what the
+// program did until then is not known. Throws Error{command} when it cannot be started ("command
+// not found" included), Interrupted on cancellation (the group is ended first). Blocks until the
+// program has ended, never past the deadline by more than those 200 ms.
 Outcome run_process(const Command& command, Deadline deadline, const LineSink& on_line = {});
 
 // Starts a program that outlives this one and everything that may be done to its process group:

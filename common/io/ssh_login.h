@@ -1,0 +1,44 @@
+// From a host name to an SSH session that is logged in. Private to the ssh_*.cpp files, the only
+// ones that know libssh.
+#pragma once
+
+#include <libssh/libssh.h>
+
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "common/core/deadline.h"
+#include "common/io/ssh_session.h"
+#include "common/io/unique_fd.h"
+
+namespace hooks {
+
+struct SessionCloser {
+    void operator()(ssh_session session) const {
+        ssh_disconnect(session);
+        ssh_free(session);
+    }
+};
+using SessionHandle = std::unique_ptr<std::remove_pointer_t<ssh_session>, SessionCloser>;
+
+struct SshLogin {
+    std::string where;  // "postgres@10.0.0.2 port 22"
+    // libssh leaves a socket that it was given open: ours to close, after the session.
+    UniqueFd fd;
+    SessionHandle session;
+};
+
+// Throws as the constructor of SshSession does.
+SshLogin log_in(const SshOptions& options, Deadline deadline);
+
+// What the next call of libssh may take. Throws Interrupted when a stop was asked for.
+void set_budget(const SshLogin& login, Deadline deadline);
+
+// libssh may give up a moment before the deadline that it was given.
+bool is_over(Deadline deadline);
+
+// After a timeout libssh has no text for its error.
+std::string error_text(ssh_session session);
+
+}  // namespace hooks
