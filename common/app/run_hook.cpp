@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
@@ -87,16 +86,30 @@ Options parse_options(int argc, char** argv) {
 }
 
 std::string read_config_file(const std::string& path, const char* what, const char* hint) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        throw Error(ErrorKind::config, fmt::format("{} {}: {}", what, path, std::strerror(errno)),
-                    hint);
+    const auto fail = [&](const char* why) {
+        throw Error(ErrorKind::config, fmt::format("{} {}: {}", what, path, why), hint);
+    };
+    // Not blocking: a pipe that nobody writes to would hold us for ever.
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0) {
+        fail(std::strerror(errno));
     }
-    std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    if (file.bad()) {
-        throw Error(ErrorKind::config, fmt::format("{} {}: cannot be read", what, path), hint);
+    if (!S_ISREG(status.st_mode)) {
+        fail(S_ISDIR(status.st_mode) ? std::strerror(EISDIR) : "not a file");
     }
-    return content;
+    std::string content;
+    char piece[8192];
+    for (;;) {
+        const ssize_t count = ::read(fd.get(), piece, sizeof piece);
+        if (count < 0) {
+            fail(std::strerror(errno));
+        }
+        if (count == 0) {
+            return content;
+        }
+        content.append(piece, static_cast<std::size_t>(count));
+    }
 }
 
 std::string config_path(const Options& options) {
