@@ -117,6 +117,19 @@ char unescaped(char c) {
     }
 }
 
+bool may_hold_a_secret(std::string_view name) {
+    std::string lower(name);
+    for (char& c : lower) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    for (const char* part : {"password", "passphrase", "secret", "conninfo", "key"}) {
+        if (lower.find(part) != std::string::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct ParsedLine {
     std::string name;
     std::string value;
@@ -138,6 +151,7 @@ class LineParser {
         if (!is_name(result.name)) {
             syntax_error(result.name);
         }
+        secret_ = may_hold_a_secret(result.name);
         if (!at_end() && line_[at_] == '=') {
             ++at_;
         }
@@ -220,8 +234,11 @@ class LineParser {
         return static_cast<char>(static_cast<unsigned char>(value));
     }
 
-    // Shows at most one word: a value may be a secret.
+    // Shows at most one word, and none of a password.
     [[noreturn]] void syntax_error(std::string_view near) const {
+        if (secret_) {
+            throw SyntaxError{"syntax error in a value that may hold a password"};
+        }
         if (near.empty() && more()) {
             near = line_.substr(at_, 1);
         }
@@ -235,6 +252,7 @@ class LineParser {
 
     std::string_view line_;
     std::size_t at_ = 0;
+    bool secret_ = false;
 };
 
 bool same_name(std::string_view left, std::string_view right) {

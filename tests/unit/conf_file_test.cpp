@@ -77,6 +77,8 @@ TEST(ConfFile, NamesFileAndLineOfAnError) {
     EXPECT_EQ(syntax_error("a = a+b\n"), "a.conf:1: syntax error near \"a+b\"");
     EXPECT_EQ(syntax_error("a = \"b\"\n"), "a.conf:1: syntax error near \"\"\"");
     EXPECT_EQ(syntax_error("= b\n"), "a.conf:1: syntax error near \"=\"");
+    EXPECT_EQ(syntax_error("pcp_Password = s3cret$\n"),
+              "a.conf:1: syntax error in a value that may hold a password");
     EXPECT_EQ(syntax_error("1 = b\n"), "a.conf:1: syntax error near \"1\"");
     EXPECT_EQ(syntax_error("1.2 = b\n"), "a.conf:1: syntax error near \"1.2\"");
     EXPECT_EQ(syntax_error("a. = b\n"), "a.conf:1: syntax error near \"a.\"");
