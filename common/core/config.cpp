@@ -6,11 +6,13 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include "common/core/error.h"
+#include "common/core/recovery_conf.h"
 
 namespace hooks {
 namespace {
@@ -96,6 +98,19 @@ void convert(std::string_view text, std::string_view type, std::optional<Millise
 
 void convert(std::string_view text, std::string_view /*type*/, Conninfo& out) {
     out = Conninfo::parse(text);
+    // ALTER SYSTEM takes anything, and a standby that was streaming would stop. The keyword is not
+    // shown: it may be the rest of a password.
+    constexpr int any_version = std::numeric_limits<int>::max();
+    for (std::size_t i = 0; i < out.items().size(); ++i) {
+        const std::string& keyword = out.items()[i].first;
+        if (!conninfo_keyword_known(any_version, keyword)) {
+            fail(fmt::format("the keyword at place {} is none of libpq's", i + 1));
+        }
+        if (keyword == "host" || keyword == "hostaddr" || keyword == "port") {
+            fail(fmt::format("\"{}\" is not for all nodes to share", keyword),
+                 "Take it out: it is set to that of the primary.");
+        }
+    }
 }
 
 template <class Enum>
@@ -318,8 +333,13 @@ void apply_setting(const ConfSetting& setting, const Key& key, Config& config) {
     NodeOptions& node =
         key.node ? config.node_overrides.try_emplace(*key.node, config.node_defaults).first->second
                  : config.node_defaults;
-    in_context(setting.name,
-               [&] { apply(option, key.node ? nullptr : &config, node, setting.value); });
+    try {
+        apply(option, key.node ? nullptr : &config, node, setting.value);
+    } catch (const Error& error) {
+        throw Error(error.kind(), fmt::format("{}: {}", setting.name, error.message()),
+                    !error.hint().empty() ? error.hint()
+                                          : "Correct that line; --help tells what each key takes.");
+    }
 }
 
 // Two passes make the order of the lines unimportant: a node starts from what all nodes have.

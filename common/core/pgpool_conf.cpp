@@ -18,7 +18,8 @@ int number(const ConfFile& file, const ConfSetting& setting) {
     if (error != std::errc() || stopped != end || value < 0 || value > 65535) {
         throw Error(ErrorKind::config,
                     fmt::format("{}:{}: {} is \"{}\", which is not a port", file.origin(),
-                                setting.line, setting.name, setting.value));
+                                setting.line, setting.name, setting.value),
+                    "Correct that line of pgpool.conf.");
     }
     return value;
 }

@@ -199,29 +199,42 @@ TEST(Config, SaysWhenAKeyStandsInTheWrongPlace) {
 }
 
 TEST(Config, NamesFileLineAndKeyOfABadValue) {
+    const std::string hint = "; Correct that line; --help tells what each key takes.";
     EXPECT_EQ(error_in("ssh_port = abc"),
-              "config: hooks.conf:1: ssh_port: \"abc\" is not a port (1 to 65535)");
+              "config: hooks.conf:1: ssh_port: \"abc\" is not a port (1 to 65535)" + hint);
     EXPECT_EQ(error_in("1.ssh_port = 0"),
-              "config: hooks.conf:1: 1.ssh_port: \"0\" is not a port (1 to 65535)");
+              "config: hooks.conf:1: 1.ssh_port: \"0\" is not a port (1 to 65535)" + hint);
     EXPECT_EQ(error_in("syslog = maybe"),
-              "config: hooks.conf:1: syslog: \"maybe\" is not on or off");
+              "config: hooks.conf:1: syslog: \"maybe\" is not on or off" + hint);
     EXPECT_EQ(error_in("failover_timeout = soon"),
               "config: hooks.conf:1: failover_timeout: \"soon\" is not a duration such as 500ms, "
-              "25s, 10min or 1h");
+              "25s, 10min or 1h" +
+                  hint);
     EXPECT_EQ(error_in("failover_timeout = 0"),
               "config: hooks.conf:1: failover_timeout: \"0\" is not a duration such as 500ms, 25s, "
-              "10min or 1h");
-    EXPECT_EQ(error_in("candidate = best"),
-              "config: hooks.conf:1: candidate: \"best\" is not one of most_advanced | pgpool");
+              "10min or 1h" +
+                  hint);
+    EXPECT_EQ(
+        error_in("candidate = best"),
+        "config: hooks.conf:1: candidate: \"best\" is not one of most_advanced | pgpool" + hint);
     EXPECT_EQ(
         error_in("log_level = loud"),
-        "config: hooks.conf:1: log_level: \"loud\" is not one of error | warn | info | debug");
+        "config: hooks.conf:1: log_level: \"loud\" is not one of error | warn | info | debug" +
+            hint);
     EXPECT_EQ(error_in("passfile = '~/.pgpass'"),
-              "config: hooks.conf:1: passfile: \"~/.pgpass\" is not an absolute path");
-    EXPECT_EQ(error_in("state_dir = ''"), "config: hooks.conf:1: state_dir: must not be empty");
+              "config: hooks.conf:1: passfile: \"~/.pgpass\" is not an absolute path" + hint);
+    EXPECT_EQ(error_in("state_dir = ''"),
+              "config: hooks.conf:1: state_dir: must not be empty" + hint);
     EXPECT_EQ(error_in("replication_conninfo = 'sslmode'"),
               "config: hooks.conf:1: replication_conninfo: missing \"=\" at offset 7 of the "
               "connection string; A value with blanks must be quoted: keyword='two words'.");
+    EXPECT_EQ(error_in("replication_conninfo = 'sslmode=require nonsense=1'"),
+              "config: hooks.conf:1: replication_conninfo: the keyword at place 2 is none of "
+              "libpq's" +
+                  hint);
+    EXPECT_EQ(error_in("replication_conninfo = 'host=db1'"),
+              "config: hooks.conf:1: replication_conninfo: \"host\" is not for all nodes to share; "
+              "Take it out: it is set to that of the primary.");
 }
 
 TEST(Duration, IsANumberAndAUnit) {

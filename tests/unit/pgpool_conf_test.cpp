@@ -62,12 +62,13 @@ TEST(PgpoolConf, IgnoresNamesThatOnlyLookLikeBackends) {
 }
 
 TEST(PgpoolConf, NamesTheLineOfABadNumber) {
+    const std::string hint = "; Correct that line of pgpool.conf.";
     EXPECT_EQ(thrown([] { parse("\nbackend_port0 = 'db1'\n"); }),
-              "config: pgpool.conf:2: backend_port0 is \"db1\", which is not a port");
+              "config: pgpool.conf:2: backend_port0 is \"db1\", which is not a port" + hint);
     EXPECT_EQ(thrown([] { parse("backend_port0 = 65536\n"); }),
-              "config: pgpool.conf:1: backend_port0 is \"65536\", which is not a port");
+              "config: pgpool.conf:1: backend_port0 is \"65536\", which is not a port" + hint);
     EXPECT_EQ(thrown([] { parse("backend_port0 = 1\npcp_port = -1\n"); }),
-              "config: pgpool.conf:2: pcp_port is \"-1\", which is not a port");
+              "config: pgpool.conf:2: pcp_port is \"-1\", which is not a port" + hint);
 }
 
 TEST(PgpoolConf, NeedsABackend) {
