@@ -73,7 +73,7 @@ std::string find_program(const std::string& name,
     }
     directories.insert(directories.end(), more_directories.begin(), more_directories.end());
     for (const std::string& directory : directories) {
-        const std::string candidate = (directory.empty() ? "." : directory) + "/" + name;
+        std::string candidate = (directory.empty() ? "." : directory) + "/" + name;
         if (is_executable_file(candidate)) {
             return candidate;
         }
