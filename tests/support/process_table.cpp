@@ -56,7 +56,7 @@ std::vector<ProcessEntry> all_processes() {
 std::vector<pid_t> children_of(pid_t pid) {
     std::vector<pid_t> result;
     for (const ProcessEntry& entry : all_processes()) {
-        if (entry.parent == pid) {
+        if (pid > 0 && entry.parent == pid) {
             result.push_back(entry.pid);
         }
     }
@@ -66,6 +66,9 @@ std::vector<pid_t> children_of(pid_t pid) {
 std::vector<pid_t> descendants_of(pid_t pid) {
     const std::vector<ProcessEntry> table = all_processes();
     std::vector<pid_t> result;
+    if (pid <= 0) {
+        return result;  // nobody's; taken at its word, 0 would be the ancestor of all
+    }
     std::vector<pid_t> pending{pid};
     while (!pending.empty()) {
         const pid_t parent = pending.back();
