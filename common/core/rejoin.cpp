@@ -183,9 +183,8 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
     if (s.oldest_wal && *s.oldest_wal > end) {
         return base_backup_or_refuse(
             policy, "R09",
-            fmt::format("{} needs WAL from {} on, the oldest on node "
-                        "{} is {}",
-                        node_name(t.node), end, node_name(s.node), *s.oldest_wal),
+            fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node), end,
+                        node_name(s.node), *s.oldest_wal),
             node_name(t.node));
     }
     auto v =
@@ -283,8 +282,8 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
         return verdict(
             "R02", RejoinAction::refuse, reason,
             fmt::format(
-                "Check its backend_data_directory in pgpool.conf; run pcp_recovery_node for node "
-                "{0} if that cluster may go.",
+                "Check its backend_data_directory in pgpool.conf; run pcp_recovery_node for {} if "
+                "that cluster may go.",
                 node_name(t.node)));
     }
     RejoinVerdict v = judge_histories(s, t, policy);
