@@ -34,7 +34,6 @@ struct ServerFacts {
     Lsn replayed;  // of a standby
     bool replay_paused = false;
     std::chrono::milliseconds apply_delay{0};
-    std::string data_directory;
 
     int major() const { return version / 10000; }
     // pg_last_wal_receive_lsn() alone goes back to the start of the segment when the walreceiver
