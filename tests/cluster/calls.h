@@ -7,6 +7,7 @@
 
 #include "tests/support/checks.h"
 #include "tests/support/cluster.h"
+#include "tests/support/writer.h"
 
 namespace hooks::harness {
 
@@ -44,5 +45,43 @@ inline void cut_replication(const Cluster& cluster, int node) {
     cluster.wait_until([&] { return cluster.view(node).receiver_status.empty(); },
                        std::chrono::seconds(10), "the walreceiver ends");
 }
+
+// A cluster by hand with rows that were acknowledged and that every standby has. Whatever a test
+// does to it, in the end one node is writable and has them all.
+class ByHandTest : public testing::Test {
+  protected:
+    explicit ByHandTest(ClusterOptions options = by_hand())
+        : cluster(std::move(options)), writer(cluster) {}
+
+    void SetUp() override {
+        cluster.start();
+        writer.start();
+        writer.wait_for_commits(10);
+        writer.stop();
+        for (int node = 1; node < cluster.size(); ++node) {
+            cluster.wait_until([&] { return cluster.streaming_problem(node).empty(); },
+                               std::chrono::seconds(10), "the standbys have everything");
+        }
+    }
+    void TearDown() override {
+        expect_one_writable(cluster);
+        expect_no_acknowledged_row_lost(cluster, writer);
+    }
+
+    // Rows that no standby gets: they are lost when node 0 is, and must not come back.
+    void diverge() {
+        cut_replication(cluster, 1);
+        cut_replication(cluster, 2);
+        cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    }
+    void expect_not_diverged(int node) {
+        EXPECT_EQ(
+            cluster.sql_value(node, "SELECT count(*) FROM pg_class WHERE relname = 'diverged'"),
+            "0");
+    }
+
+    Cluster cluster;
+    Writer writer;
+};
 
 }  // namespace hooks::harness

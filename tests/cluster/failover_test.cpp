@@ -304,6 +304,36 @@ TEST(Failover, APrimaryThatIsStillThereIsShutDownFirst) {
     expect_no_acknowledged_row_lost(cluster, writer);
 }
 
+using FailoverByHand = ByHandTest;
+
+TEST_F(FailoverByHand, TheHookKilledMidwayAndRunAgainConverges) {
+    cluster.kill_postgres(0);
+    // The best candidate accepts and says nothing: the hook gets stuck in the middle of its work.
+    cluster.freeze_postgres(1);
+    const std::string line = expand_command(cluster.hook_path("failover_command") + " --config " +
+                                                cluster.hooks_conf_path() +
+                                                " %d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S",
+                                            cluster.placeholders(0, 1, 0), PgpoolStyle::v4_3);
+    const Outcome killed = cluster.run_shell(line + " & sleep 0.3; kill -9 $!; wait $!");
+    EXPECT_EQ(killed.exit_code, 137) << killed.err;
+    cluster.thaw_postgres(1);
+    EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{});
+    const Outcome again = call(cluster, "failover_command", 0, 1, 0);
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{1}) << again.err;
+}
+
+TEST_F(FailoverByHand, ACandidateThatHangsIsPassedOver) {
+    cluster.kill_postgres(0);
+    cluster.freeze_postgres(1);
+    const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(cluster.sql_value(2, "SELECT pg_is_in_recovery()"), "f") << outcome.err;
+    cluster.thaw_postgres(1);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 1, 2, 0).exit_code, 0);
+    expect_streaming(cluster, 1);
+}
+
 TEST(Failover, DryRunPrintsThePlanAndChangesNothing) {
     ClusterOptions options;
     options.with_pgpool = false;

@@ -14,34 +14,7 @@ void promote_one(Cluster& cluster) {
     ASSERT_EQ(cluster.sql_value(1, "SELECT pg_is_in_recovery()"), "f") << outcome.err;
 }
 
-class ByHand : public testing::Test {
-  protected:
-    explicit ByHand(ClusterOptions options = by_hand()) : cluster(options) {}
-    void SetUp() override {
-        cluster.start();
-        cluster.sql(0, "CREATE TABLE public.kept AS SELECT 1 AS row");
-        cluster.wait_until(
-            [&] {
-                return cluster.streaming_problem(1).empty() && cluster.streaming_problem(2).empty();
-            },
-            seconds(10), "the standbys have everything");
-    }
-    // Rows that no standby has got.
-    void diverge() {
-        cut_replication(cluster, 1);
-        cut_replication(cluster, 2);
-        cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
-    }
-    void expect_kept_and_not_diverged(int node) {
-        EXPECT_EQ(cluster.sql_value(node, "SELECT count(*) FROM public.kept"), "1");
-        EXPECT_EQ(
-            cluster.sql_value(node, "SELECT count(*) FROM pg_class WHERE relname = 'diverged'"),
-            "0");
-    }
-    Cluster cluster;
-};
-
-using Follow = ByHand;
+using Follow = ByHandTest;
 
 TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     cluster.kill_postgres(0);
@@ -59,7 +32,6 @@ TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     const Outcome again = call(cluster, "follow_primary_command", 2, 1, 0);
     EXPECT_EQ(again.exit_code, 0) << again.err;
     EXPECT_EQ(cluster.start_time(2), started);
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, AStoppedStandbyIsStarted) {
@@ -71,7 +43,6 @@ TEST_F(Follow, AStoppedStandbyIsStarted) {
     expect_streaming(cluster, 2);
     expect_attached(cluster, 2);
     expect_history(cluster, "rule=R06");
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, AKilledStandbyIsStarted) {
@@ -81,7 +52,6 @@ TEST_F(Follow, AKilledStandbyIsStarted) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
     expect_streaming(cluster, 2);
     expect_attached(cluster, 2);
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
@@ -91,8 +61,7 @@ TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
     expect_history(cluster, "rule=R06");
-    expect_kept_and_not_diverged(0);
-    expect_one_writable(cluster);
+    expect_not_diverged(0);
 }
 
 TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
@@ -105,8 +74,7 @@ TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
     expect_attached(cluster, 0);
     expect_history(cluster, "rule=R08");
     expect_history(cluster, "Lost: WAL 0/");
-    expect_kept_and_not_diverged(0);
-    expect_one_writable(cluster);
+    expect_not_diverged(0);
 }
 
 TEST_F(Follow, AnOldPrimaryStoppedWithDivergedRowsIsRewound) {
@@ -116,8 +84,7 @@ TEST_F(Follow, AnOldPrimaryStoppedWithDivergedRowsIsRewound) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_history(cluster, "rule=R08");
-    expect_kept_and_not_diverged(0);
-    expect_one_writable(cluster);
+    expect_not_diverged(0);
 }
 
 TEST_F(Follow, TheNodesOwnConfigurationSurvivesARewind) {
@@ -143,8 +110,7 @@ TEST_F(Follow, AnOldPrimaryThatSomebodyStartedAgainBecomesAStandby) {
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
     expect_history(cluster, "rule=R08");
-    expect_kept_and_not_diverged(0);
-    expect_one_writable(cluster);
+    expect_not_diverged(0);
 }
 
 TEST_F(Follow, AStandbyThatReplayedMoreThanTheNewPrimaryIsRewound) {
@@ -162,9 +128,8 @@ TEST_F(Follow, AStandbyThatReplayedMoreThanTheNewPrimaryIsRewound) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
     expect_streaming(cluster, 2);
     expect_attached(cluster, 2);
-    expect_kept_and_not_diverged(2);
+    expect_not_diverged(2);
     expect_history(cluster, "rule=R08");
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, AStandbyThatReceivedMoreThanItReplayedIsTrimmed) {
@@ -182,9 +147,8 @@ TEST_F(Follow, AStandbyThatReceivedMoreThanItReplayedIsTrimmed) {
     cluster.sql(1, "SELECT pg_promote()");
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
     expect_streaming(cluster, 2);
-    expect_kept_and_not_diverged(2);
+    expect_not_diverged(2);
     expect_history(cluster, "rule=R07");
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {
@@ -201,7 +165,6 @@ TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {
     expect_streaming(cluster, 2);
     expect_history(cluster, "rule=R05");
     EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.later"), "1");
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, AStaleCallAgainstANodeThatIsNoPrimaryDoesNothing) {
@@ -213,7 +176,6 @@ TEST_F(Follow, AStaleCallAgainstANodeThatIsNoPrimaryDoesNothing) {
     EXPECT_EQ(cluster.sql_value(2, "SHOW primary_conninfo"), before);
     EXPECT_EQ(cluster.start_time(2), started);
     expect_streaming(cluster, 2);
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, ARewindThatIsKilledMidwayIsFollowedByABaseBackup) {
@@ -229,10 +191,9 @@ TEST_F(Follow, ARewindThatIsKilledMidwayIsFollowedByABaseBackup) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    expect_history(cluster, "rule=R03");
-    expect_kept_and_not_diverged(0);
+    expect_history(cluster, "rule=R03 exit=0");
+    expect_not_diverged(0);
     EXPECT_FALSE(cluster.run_shell("test -e " + work + "/previous").ok());
-    expect_one_writable(cluster);
 }
 
 TEST_F(Follow, TwoCallsAtOnceForOneNodeDoTheWorkOnce) {
@@ -244,7 +205,6 @@ TEST_F(Follow, TwoCallsAtOnceForOneNodeDoTheWorkOnce) {
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
     expect_history(cluster, "another run works on node 0");
-    expect_one_writable(cluster);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "tests/cluster/calls.h"
-#include "tests/support/writer.h"
 
 namespace hooks::harness {
 namespace {
@@ -44,6 +43,8 @@ Outcome remote_start(const Cluster& cluster, int node) {
         "pgpool_remote_start",
         {"--config", cluster.hooks_conf_path(), cluster.host(node), cluster.data_directory(node)});
 }
+
+using RecoveryByHand = ByHandTest;
 
 TEST(Recovery, AWipedNodeIsBroughtBackByPcpRecoveryNode) {
     Cluster cluster;
@@ -109,16 +110,8 @@ TEST(Recovery, AStoppedStandbyIsRecoveredWithoutCopyingAnything) {
     expect_one_writable(cluster);
 }
 
-TEST(Recovery, ADivergedNodeIsRewoundNotCopied) {
-    ClusterOptions options = by_hand();
-    options.postgres_settings["wal_keep_size"] = "64MB";
-    Cluster cluster(options);
-    cluster.start();
-    cluster.sql(0, "CREATE TABLE public.kept AS SELECT 1 AS row");
-    cluster.wait_until([&] { return cluster.streaming_problem(1).empty(); }, seconds(10), "node 1");
-    cut_replication(cluster, 1);
-    cut_replication(cluster, 2);
-    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+TEST_F(RecoveryByHand, ADivergedNodeIsRewoundNotCopied) {
+    diverge();
     cluster.stop_postgres(0);
     ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
 
@@ -138,27 +131,19 @@ TEST(Recovery, ADivergedNodeIsRewoundNotCopied) {
     const Outcome started = remote_start(cluster, 0);
     EXPECT_EQ(started.exit_code, 0) << started.err;
     EXPECT_EQ(cluster.streaming_problem(0), "") << started.err;
-    EXPECT_EQ(cluster.sql_value(0, "SELECT count(*) FROM pg_class WHERE relname = 'diverged'"),
-              "0");
-    EXPECT_EQ(cluster.sql_value(0, "SELECT count(*) FROM public.kept"), "1");
-    expect_one_writable(cluster);
+    expect_not_diverged(0);
 }
 
-TEST(Recovery, AServerThatStillRunsOnTheTargetIsStoppedFirst) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, AServerThatStillRunsOnTheTargetIsStoppedFirst) {
     const Outcome first = first_stage(cluster, 2);
     EXPECT_EQ(first.exit_code, 0) << first.err;
     EXPECT_FALSE(cluster.postgres_runs(2));
     const Outcome second = remote_start(cluster, 2);
     EXPECT_EQ(second.exit_code, 0) << second.err;
     EXPECT_EQ(cluster.streaming_problem(2), "") << second.err;
-    expect_one_writable(cluster);
 }
 
-TEST(Recovery, EveryFormOfTheArgumentsWorks) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, EveryFormOfTheArgumentsWorks) {
     for (int words = 4; words <= 7; ++words) {
         cluster.stop_postgres(2);
         const Outcome first = first_stage(cluster, 2, words);
@@ -167,15 +152,10 @@ TEST(Recovery, EveryFormOfTheArgumentsWorks) {
         EXPECT_EQ(second.exit_code, 0) << second.err;
         EXPECT_EQ(cluster.streaming_problem(2), "") << second.err;
     }
-    expect_one_writable(cluster);
 }
 
 // Fails while it copies: a file that the server must not read.
-TEST(Recovery, ABaseBackupThatFailsMidwayLeavesTheOldDataStartable) {
-    Cluster cluster(by_hand());
-    cluster.start();
-    cluster.sql(0, "CREATE TABLE public.kept AS SELECT 1 AS row");
-    cluster.wait_until([&] { return cluster.streaming_problem(2).empty(); }, seconds(10), "node 2");
+TEST_F(RecoveryByHand, ABaseBackupThatFailsMidwayLeavesTheOldDataStartable) {
     cluster.stop_postgres(2);
     // Another cluster's identity would do as well; a marker asks for a base backup for certain.
     const std::string work = work_directory(cluster, 2);
@@ -202,24 +182,18 @@ TEST(Recovery, ABaseBackupThatFailsMidwayLeavesTheOldDataStartable) {
     EXPECT_EQ(again.exit_code, 0) << again.err;
     EXPECT_EQ(remote_start(cluster, 2).exit_code, 0);
     expect_streaming(cluster, 2);
-    expect_one_writable(cluster);
 }
 
-TEST(Recovery, RemoteStartRefusesWhatWouldComeUpAsAPrimary) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, RemoteStartRefusesWhatWouldComeUpAsAPrimary) {
     cluster.stop_postgres(2);
     ASSERT_TRUE(cluster.run_shell("rm " + cluster.data_directory(2) + "/standby.signal").ok());
     const Outcome outcome = remote_start(cluster, 2);
     EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
     EXPECT_NE(outcome.err.find("rule=S03"), std::string::npos) << outcome.err;
     EXPECT_FALSE(cluster.postgres_runs(2));
-    expect_one_writable(cluster);
 }
 
-TEST(Recovery, RemoteStartPrintsTheEndOfTheLogOfAServerThatDoesNotComeUp) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, RemoteStartPrintsTheEndOfTheLogOfAServerThatDoesNotComeUp) {
     cluster.stop_postgres(2);
     ASSERT_TRUE(cluster
                     .run_shell("echo 'shared_buffers = nonsense' >> " + cluster.data_directory(2) +
@@ -228,12 +202,9 @@ TEST(Recovery, RemoteStartPrintsTheEndOfTheLogOfAServerThatDoesNotComeUp) {
     const Outcome outcome = remote_start(cluster, 2);
     EXPECT_NE(outcome.exit_code, 0);
     EXPECT_NE(outcome.err.find("shared_buffers"), std::string::npos) << outcome.err;
-    expect_one_writable(cluster);
 }
 
-TEST(Recovery, TheHookKilledMidwayAndRunAgainConverges) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, TheHookKilledMidwayAndRunAgainConverges) {
     cluster.sql(0,
                 "CREATE TABLE public.bulk AS SELECT g, repeat('x', 500) AS filler "
                 "FROM generate_series(1, 100000) g");
@@ -257,12 +228,9 @@ TEST(Recovery, TheHookKilledMidwayAndRunAgainConverges) {
     EXPECT_EQ(remote_start(cluster, 2).exit_code, 0);
     expect_streaming(cluster, 2);
     EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.bulk"), "100000");
-    expect_one_writable(cluster);
 }
 
-TEST(Recovery, TwoRecoveriesOfOneNodeAtOnce) {
-    Cluster cluster(by_hand());
-    cluster.start();
+TEST_F(RecoveryByHand, TwoRecoveriesOfOneNodeAtOnce) {
     cluster.stop_postgres(2);
     cluster.wipe(2);
     const std::string line = cluster.hook_path("recovery_1st_stage") + " --config " +
@@ -279,7 +247,6 @@ TEST(Recovery, TwoRecoveriesOfOneNodeAtOnce) {
         << outcome.err;
     EXPECT_EQ(remote_start(cluster, 2).exit_code, 0);
     expect_streaming(cluster, 2);
-    expect_one_writable(cluster);
 }
 
 }  // namespace
