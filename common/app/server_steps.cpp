@@ -1,6 +1,7 @@
 // What is done to a server in SQL.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "common/app/servers.h"
@@ -15,6 +16,14 @@ using std::chrono::milliseconds;
 void pause(milliseconds span, Deadline deadline) {
     throw_if_cancelled();
     std::this_thread::sleep_for(std::min(span, deadline.remaining()));
+}
+
+// The pause before the next poll, a tenth of the time so far: what is over soon is seen soon, and
+// what takes long is not asked for all the time.
+milliseconds pause_after(std::chrono::steady_clock::time_point start, milliseconds longest) {
+    const auto so_far =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
+    return std::clamp(so_far / 10, milliseconds(2), longest);
 }
 
 bool lost(const Error& error) {
@@ -86,7 +95,8 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
         "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END";
     Promotion result;
     try {
-        for (milliseconds wait{2};; wait = std::min(wait + milliseconds(1), milliseconds(20))) {
+        const auto start = std::chrono::steady_clock::now();
+        for (;;) {
             const PgOutcome polled = server.execute(poll_sql, deadline);
             if (!polled.ok) {
                 result.detail = polled.message;
@@ -104,7 +114,7 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
             if (deadline.expired()) {
                 return result;
             }
-            pause(wait, deadline);
+            pause(pause_after(start, milliseconds(20)), deadline);
         }
     } catch (const Error& error) {
         if (!lost(error)) {
@@ -179,21 +189,45 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
     proof.marker = parse_lsn(written.at(0).value_or("")).value_or(Lsn{});
     proof.timeline = static_cast<TimelineId>(std::stoul(written.at(1).value_or("0")));
 
-    std::string missing = "nothing was seen yet";
-    for (milliseconds wait{2};; wait = std::min(wait * 2, milliseconds(100))) {
-        const PgRow row = standby
-                              .query(
-                                  "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), r.status, "
-                                  "r.received_tli, r.slot_name FROM (SELECT 1) AS one LEFT JOIN "
-                                  "pg_stat_wal_receiver AS r ON true",
-                                  deadline)
-                              .at(0);
+    std::string missing = "it says nothing";
+    const auto start = std::chrono::steady_clock::now();
+    const auto not_proved = [&] {
+        return Error(ErrorKind::timeout,
+                     fmt::format("{} does not stream from {}: {}", standby.label(), primary.label(),
+                                 missing),
+                     "Look at the server log of the standby for what its walreceiver says.");
+    };
+    // A statement that the deadline interrupts says less than the answers before it.
+    const auto ask = [&](PgConnection& server, const std::string& sql) {
+        try {
+            return server.query(sql, deadline);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::timeout) {
+                throw;
+            }
+            throw not_proved();
+        }
+    };
+    for (;;) {
+        const PgRow row =
+            ask(standby,
+                "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), r.status, r.received_tli, "
+                "r.slot_name, r.pid FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver AS r ON "
+                "true")
+                .at(0);
         const Lsn replayed = parse_lsn(row.at(1).value_or("")).value_or(Lsn{});
         const std::string status = row.at(2).value_or("not running");
         if (row.at(0) != "t") {
             throw Error(ErrorKind::refused,
                         fmt::format("{} is not in recovery: it is no standby", standby.label()),
                         "It must not be attached; stop it and run pcp_recovery_node.");
+        }
+        if (row.at(5) && !row.at(2)) {
+            throw Error(ErrorKind::sql,
+                        fmt::format("{}: permission denied: postgres_user may not see what the "
+                                    "walreceiver does",
+                                    standby.label()),
+                        "Make postgres_user a superuser there, or grant pg_monitor to it.");
         }
         if (status != "streaming") {
             missing = fmt::format("its walreceiver is {}", status);
@@ -206,11 +240,11 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
         } else if (row.at(4).value_or("").empty()) {
             missing = "it uses no replication slot";
         } else {
-            const auto sender = primary.query(
+            const auto sender = ask(
+                primary,
                 fmt::format("SELECT r.state FROM pg_replication_slots s JOIN pg_stat_replication r "
                             "ON r.pid = s.active_pid WHERE s.slot_name = {}",
-                            quote_sql_literal(*row.at(4))),
-                deadline);
+                            quote_sql_literal(*row.at(4))));
             if (!sender.empty() && sender[0].at(0) == "streaming") {
                 return proof;
             }
@@ -218,12 +252,9 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
                                   *row.at(4), primary.label());
         }
         if (deadline.expired()) {
-            throw Error(ErrorKind::timeout,
-                        fmt::format("{} does not stream from {}: {}", standby.label(),
-                                    primary.label(), missing),
-                        "Look at the server log of the standby for what its walreceiver says.");
+            throw not_proved();
         }
-        pause(wait, deadline);
+        pause(pause_after(start, milliseconds(100)), deadline);
     }
 }
 
