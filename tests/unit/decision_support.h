@@ -28,7 +28,11 @@ inline Backend backend(int id) {
 }
 
 inline ServerSeen seen(int id, Liveness liveness, std::string detail = "what came back") {
-    return {backend(id), liveness, std::move(detail), std::nullopt};
+    ServerSeen result;
+    result.backend = backend(id);
+    result.liveness = liveness;
+    result.detail = std::move(detail);
+    return result;
 }
 
 inline ServerSeen standby(int id, const char* received, TimelineId timeline = 1) {
@@ -39,7 +43,9 @@ inline ServerSeen standby(int id, const char* received, TimelineId timeline = 1)
     facts.timeline = timeline;
     facts.received = lsn(received);
     facts.replayed = facts.received;
-    return {backend(id), Liveness::serving, "", facts};
+    ServerSeen result = seen(id, Liveness::serving, "");
+    result.server = facts;
+    return result;
 }
 
 inline ServerSeen primary(int id, const char* flushed, TimelineId timeline = 1) {
