@@ -73,8 +73,10 @@ class Follow {
         PgConnection* standby = connection_to(looks_, target_.id);
         if (primary != nullptr && standby != nullptr && looks_.front().seen.is_primary()) {
             try {
-                source = read_source_facts(*primary, source_.id, quick_);
+                // In this order: a standby that streams would seem to be ahead of where its
+                // primary was before.
                 target = read_running_target(*standby, target_.id, quick_);
+                source = read_source_facts(*primary, source_.id, quick_);
             } catch (const Error& error) {
                 env_.log.warn("facts could not be read", {{"why", error.what()}});
             }

@@ -62,9 +62,11 @@ class Rejoin {
 };
 
 void Rejoin::connect_primary() {
-    primary_ = PgConnection::connect(inspection_conninfo(job_.source, env_.config),
+    primary_ = in_context("asking the primary, " + job_.source.label(), [&] {
+        return PgConnection::connect(inspection_conninfo(job_.source, env_.config),
                                      env_.hook + " node " + std::to_string(job_.target.id),
                                      quick().within(seconds(10)));
+    });
 }
 
 // Between the decision and its effect a second failover may have happened.
@@ -146,9 +148,19 @@ TargetFacts Rejoin::look_when_reachable() {
 }
 
 Decision Rejoin::decide() {
-    source_ = read_source_facts(*primary_, job_.source.id, quick());
-    const TargetFacts target =
-        env_.timings.measure("inspect", [&] { return look_when_reachable(); });
+    const auto look_at_source = [&] {
+        in_context("asking the primary, " + job_.source.label(),
+                   [&] { source_ = read_source_facts(*primary_, job_.source.id, quick()); });
+    };
+    look_at_source();
+    const TargetFacts target = env_.timings.measure("inspect", [&] {
+        return in_context("looking at the node", [&] { return look_when_reachable(); });
+    });
+    if (target.running) {
+        // While it was looked at it went on to stream: compared with where the primary was before,
+        // it would seem to be ahead, and its history another one.
+        look_at_source();
+    }
     same_cluster_ = target.system_identifier &&
                     *target.system_identifier == source_->system_identifier &&
                     target.major == source_->major;
