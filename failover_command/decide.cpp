@@ -75,6 +75,17 @@ Decision promote(const ServerSeen& best, const char* rule, const std::string& wh
         plan.steps.push_back(ResumeReplay{id});
     }
     plan.steps.push_back(Promote{id});
+std::string what_would_help(const Request& request, const std::vector<ServerSeen>& servers) {
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != request.detached && seen.liveness == Liveness::denied &&
+            !seen.hint.empty()) {
+            return fmt::format("{} Then promote a standby with pcp_promote_node.", seen.hint);
+        }
+    }
+    return "Bring a standby up, or start the old primary again, and attach it with "
+           "pcp_attach_node.";
+}
+
     return plan;
 }
 
@@ -119,6 +130,15 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
                               "standby could fill the disk"),
                 {DropSlot{primary->backend.id, slot}}};
 }
+    if (primary != nullptr && primary->liveness == Liveness::denied) {
+        // Nothing was to be done, but the next call may be the one that counts.
+        return Refuse{"F08",
+                      fmt::format("node {} was a standby; the primary cannot be asked: {}",
+                                  request.detached, primary->describe()),
+                      primary->hint.empty()
+                          ? "Check postgres_user, the passfile and pg_hba.conf of that node."
+                          : primary->hint};
+    }
 
 }  // namespace
 
@@ -180,8 +200,7 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
         return Refuse{
             "F07",
             fmt::format("no standby can be promoted: {}", why_nobody(request, servers, failed)),
-            "Bring a standby up, or start the old primary again, and attach it with "
-            "pcp_attach_node."};
+            what_would_help(request, servers)};
     }
 
     if (request.old_primary < 0) {

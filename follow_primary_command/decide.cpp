@@ -8,6 +8,15 @@ Decision decide(const Request& request, const ServerSeen& primary, const ServerS
                 const std::optional<SourceFacts>& source_facts,
                 const std::optional<TargetFacts>& target_facts, const Policy& policy) {
     const int node = request.node;
+    if (!primary.server) {
+        return Refuse{"R04",
+                      fmt::format("node {} shall follow node {}, which cannot be asked: {}", node,
+                                  request.new_primary, primary.describe()),
+                      primary.liveness == Liveness::denied && !primary.hint.empty()
+                          ? primary.hint
+                          : "If it is down, pgpool calls again after the next failover; if not, "
+                            "run pcp_recovery_node for the node that shall follow."};
+    }
     if (!primary.is_primary()) {
         // A second failover may have happened since pgpool forked this call.
         return Refuse{"R04",

@@ -22,7 +22,9 @@ class RemoteStart {
 
     Verdict run() {
         target_.node = make_node(backend_, env_.config, env_.deadline);
-        env_.timings.measure("inspect", [&] { look_at_files(target_, 0, env_.deadline); });
+        env_.timings.measure("inspect", [&] {
+            in_context("looking at the node", [&] { look_at_files(target_, 0, env_.deadline); });
+        });
         const Decision decision = decide(backend_, target_.report);
         const Carried carried =
             carry_out(decision, env_, [&](const Step& step) { return perform(step); });

@@ -16,9 +16,16 @@ using std::chrono::seconds;
 constexpr seconds proof_patience{60};
 
 Error with_server_log(const Error& error, Target& target) {
+    // Where nobody is let in, the message says all there is.
+    if (error.kind() != ErrorKind::timeout && error.kind() != ErrorKind::command) {
+        return error;
+    }
+    const std::string log = end_of_server_log(target, Deadline::after(seconds(5)));
+    if (log.empty()) {
+        return error;
+    }
     return Error(error.kind(),
-                 fmt::format("{}; the end of the server's log:\n{}", error.message(),
-                             end_of_server_log(target, Deadline::after(seconds(5)))),
+                 fmt::format("{}; the end of the server's log:\n{}", error.message(), log),
                  error.hint());
 }
 

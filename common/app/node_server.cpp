@@ -43,8 +43,14 @@ constexpr std::string_view log_script = R"sh(
 for file in "$2/server.log" "$1/server_start.log"; do
     if [ -f "$file" ]; then tail -n 12 -- "$file"; fi
 done
-newest=$(ls -t -- "$1"/log/* 2>/dev/null | head -n 1 || true)
-if [ -n "$newest" ]; then tail -n 12 -- "$newest"; fi
+# The logging collector tells where it writes; the file may be one of a server that has ended.
+newest=$(sed -n 's/^stderr //p' "$1/current_logfiles" 2>/dev/null || true)
+case $newest in
+    '') newest=$(ls -t -- "$1"/log/* 2>/dev/null | head -n 1 || true) ;;
+    /*) ;;
+    *) newest=$1/$newest ;;
+esac
+if [ -f "$newest" ]; then tail -n 12 -- "$newest"; fi
 )sh";
 
 // PGDATA, BIN_DIR, WORK, SECONDS, MAJOR, CONFIG_FILE. Nobody can reach it: no address, a socket

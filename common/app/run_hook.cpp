@@ -190,11 +190,29 @@ ExitCode code_for(const Error& error, const Env* env) {
     return exit_code(error.kind());
 }
 
+// For those who know the cause, but not what it is good for.
+std::string next_step(const Error& error) {
+    if (!error.hint().empty()) {
+        return error.hint();
+    }
+    switch (error.kind()) {
+        case ErrorKind::internal:
+            return "Please report it with this log.";
+        case ErrorKind::unreachable:
+        case ErrorKind::timeout:
+            return "See that the node answers, then run this again; --dry-run shows the plan and "
+                   "changes nothing.";
+        default:
+            return "Correct what the message names, then run this again; --dry-run shows the plan "
+                   "and changes nothing.";
+    }
+}
+
 Verdict verdict_of_error(const Error& error, const Env* env) {
     Verdict verdict;
     verdict.code = code_for(error, env);
     verdict.text = error.what();
-    verdict.next = error.hint();
+    verdict.next = next_step(error);
     return verdict;
 }
 

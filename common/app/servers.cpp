@@ -74,6 +74,7 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
                                          application_name(env), deadline);
     result.seen.liveness = liveness(answer.kind);
     result.seen.detail = answer.detail;
+    result.seen.hint = answer.hint;
     if (answer.kind != PgAnswer::Kind::serving) {
         return result;
     }
@@ -84,6 +85,7 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
         // It let us in and then did not answer, or not what is needed: as good as not there.
         result.seen.liveness = error.kind() == ErrorKind::sql ? Liveness::denied : Liveness::silent;
         result.seen.detail = error.what();
+        result.seen.hint = error.hint();
     }
     return result;
 }

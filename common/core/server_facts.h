@@ -45,6 +45,7 @@ struct ServerSeen {
     Backend backend;
     Liveness liveness = Liveness::silent;
     std::string detail;                 // what came back, for messages
+    std::string hint;                   // what to do about it, where that is known
     std::optional<ServerFacts> server;  // when serving
 
     bool is_primary() const { return server && !server->in_recovery; }

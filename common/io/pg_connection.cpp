@@ -364,8 +364,12 @@ PgOutcome PgConnection::execute(std::string_view sql, Deadline deadline) {
 std::vector<PgRow> PgConnection::query(std::string_view sql, Deadline deadline) {
     PgOutcome outcome = execute(sql, deadline);
     if (!outcome.ok) {
+        const bool not_permitted = outcome.sqlstate == "42501";
         throw Error(ErrorKind::sql,
-                    fmt::format("{}: {} (SQLSTATE {})", label_, outcome.message, outcome.sqlstate));
+                    fmt::format("{}: {} (SQLSTATE {})", label_, outcome.message, outcome.sqlstate),
+                    not_permitted ? fmt::format("Make \"{}\" (postgres_user) a superuser there.",
+                                                PQuser(connection_.get()))
+                                  : "");
     }
     return std::move(outcome.rows);
 }

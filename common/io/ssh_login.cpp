@@ -35,14 +35,15 @@ using KeyHandle = std::unique_ptr<std::remove_pointer_t<ssh_key>, KeyCloser>;
 
 // These go to libssh, which up to some versions hands them to a shell (CVE-2023-6004,
 // CVE-2026-59846), and into hints that people copy.
-void check_name(const char* what, const std::string& name, std::string_view also_legal) {
+void check_name(const char* what, const std::string& name, std::string_view also_legal,
+                const char* hint) {
     const bool legal = !name.empty() && name[0] != '-' &&
                        std::all_of(name.begin(), name.end(), [also_legal](char c) {
                            return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
                                   also_legal.find(c) != std::string_view::npos;
                        });
     if (!legal) {
-        throw Error(ErrorKind::config, fmt::format("not a legal {}: \"{}\"", what, name));
+        throw Error(ErrorKind::config, fmt::format("not a legal {}: \"{}\"", what, name), hint);
     }
 }
 
@@ -91,8 +92,9 @@ class Login {
 };
 
 Login::Login(const SshOptions& given) : options_(given) {
-    check_name("ssh_user", options_.user, "._-+@$");
-    check_name("host name", options_.host, ".-_:%");
+    check_name("ssh_user", options_.user, "._-+@$", "Correct ssh_user in hooks.conf.");
+    check_name("host name", options_.host, ".-_:%",
+               "Correct ssh_host in hooks.conf, or backend_hostname in pgpool.conf.");
     login_.where = fmt::format("{}@{} port {}", options_.user, options_.host, options_.port);
     known_hosts_ = options_.known_hosts_file.empty() ? home_directory() + "/.ssh/known_hosts"
                                                      : expand_home(options_.known_hosts_file);
@@ -302,9 +304,12 @@ void Login::nobody_let_us_in() {
                            shell_quote(refused_key_), target);
     } else if (!encrypted_key_.empty()) {
         hint = fmt::format(
-            "Nobody is there to type it: use a key without one (ssh-keygen -p -N '' -f {} takes it "
+            "Nobody is there to type the passphrase: use a key without one (ssh-keygen -p -N '' -f "
+            "{} takes it "
             "off) or an agent.",
             shell_quote(encrypted_key_));
+    } else {
+        hint = fmt::format("Set ssh_identity_file to a private key that {} lets in.", login_.where);
     }
     throw Error(ErrorKind::unreachable, fmt::format("cannot log in to {}: {}", login_.where, tried),
                 hint);

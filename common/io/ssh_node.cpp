@@ -46,6 +46,10 @@ void SshNode::connect(Deadline deadline) {
 }
 
 Outcome SshNode::run(const Command& command, Deadline deadline, const LineSink& on_line) {
+    return in_context(label(), [&] { return run_there(command, deadline, on_line); });
+}
+
+Outcome SshNode::run_there(const Command& command, Deadline deadline, const LineSink& on_line) {
     const std::string line = command_line(command);
     const bool reused = session_ && session_->connected();
     if (!reused) {

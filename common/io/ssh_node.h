@@ -19,6 +19,7 @@ class SshNode : public Node {
 
   private:
     void connect(Deadline deadline);
+    Outcome run_there(const Command& command, Deadline deadline, const LineSink& on_line);
 
     SshOptions options_;
     std::chrono::milliseconds connect_timeout_;

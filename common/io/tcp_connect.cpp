@@ -229,7 +229,9 @@ UniqueFd tcp_connect(const std::string& host, int port, Deadline deadline) {
         failures += addresses[i] == host ? why : addresses[i] + ": " + why;
     }
     throw Error(only_timeouts && deadline.expired() ? ErrorKind::timeout : ErrorKind::unreachable,
-                fmt::format("cannot connect to {}: {}", where, failures));
+                fmt::format("cannot connect to {}: {}", where, failures),
+                "Is that host up, does something listen on that port, and does no firewall stand "
+                "in between?");
 }
 
 bool is_own_address(const std::string& host, Deadline deadline) {
