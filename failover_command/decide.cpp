@@ -34,6 +34,27 @@ std::uint64_t common_system_identifier(const std::vector<ServerSeen>& servers) {
     return best;
 }
 
+// The newest primary besides the detached node.
+const ServerSeen* find_other_primary(const Request& request,
+                                     const std::vector<ServerSeen>& servers) {
+    const ServerSeen* newest = nullptr;
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != request.detached && seen.is_primary() &&
+            (newest == nullptr || seen.server->timeline > newest->server->timeline)) {
+            newest = &seen;
+        }
+    }
+    return newest;
+}
+
+// A primary whose time is over: a standby already follows a later promotion than its own.
+bool is_stale(const ServerSeen& primary, const std::vector<const ServerSeen*>& candidates) {
+    return std::any_of(candidates.begin(), candidates.end(), [&](const ServerSeen* standby) {
+        return standby->server->system_identifier == primary.server->system_identifier &&
+               standby->server->timeline > primary.server->timeline;
+    });
+}
+
 const Failed* find_failed(const std::vector<Failed>& failed, int node) {
     const auto it = std::find_if(failed.begin(), failed.end(),
                                  [node](const Failed& f) { return f.node == node; });
@@ -52,6 +73,17 @@ std::string why_nobody(const Request& request, const std::vector<ServerSeen>& se
         }
     }
     return parts.empty() ? "there is no other node" : fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string what_would_help(const Request& request, const std::vector<ServerSeen>& servers) {
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != request.detached && seen.liveness == Liveness::denied &&
+            !seen.hint.empty()) {
+            return fmt::format("{} Then promote a standby with pcp_promote_node.", seen.hint);
+        }
+    }
+    return "Bring a standby up, or start the old primary again, and attach it with "
+           "pcp_attach_node.";
 }
 
 Decision promote(const ServerSeen& best, const char* rule, const std::string& why,
@@ -75,17 +107,6 @@ Decision promote(const ServerSeen& best, const char* rule, const std::string& wh
         plan.steps.push_back(ResumeReplay{id});
     }
     plan.steps.push_back(Promote{id});
-std::string what_would_help(const Request& request, const std::vector<ServerSeen>& servers) {
-    for (const ServerSeen& seen : servers) {
-        if (seen.backend.id != request.detached && seen.liveness == Liveness::denied &&
-            !seen.hint.empty()) {
-            return fmt::format("{} Then promote a standby with pcp_promote_node.", seen.hint);
-        }
-    }
-    return "Bring a standby up, or start the old primary again, and attach it with "
-           "pcp_attach_node.";
-}
-
     return plan;
 }
 
@@ -109,6 +130,15 @@ const ServerSeen* possible_primary(const Request& request, const std::vector<Ser
 Decision standby_was_lost(const Request& request, const ServerSeen* primary, const Policy& policy,
                           bool slots_bounded) {
     const std::string slot = slot_name(request.detached);
+    if (primary != nullptr && primary->liveness == Liveness::denied) {
+        // Nothing was to be done, but the next call may be the one that counts.
+        return Refuse{"F08",
+                      fmt::format("node {} was a standby; the primary cannot be asked: {}",
+                                  request.detached, primary->describe()),
+                      primary->hint.empty()
+                          ? "Check postgres_user, the passfile and pg_hba.conf of that node."
+                          : primary->hint};
+    }
     if (primary == nullptr || !primary->is_primary()) {
         return Nothing{"F08", fmt::format("node {} was a standby; the primary does not answer here "
                                           "({}), pgpool calls again if it loses that one too",
@@ -130,15 +160,6 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
                               "standby could fill the disk"),
                 {DropSlot{primary->backend.id, slot}}};
 }
-    if (primary != nullptr && primary->liveness == Liveness::denied) {
-        // Nothing was to be done, but the next call may be the one that counts.
-        return Refuse{"F08",
-                      fmt::format("node {} was a standby; the primary cannot be asked: {}",
-                                  request.detached, primary->describe()),
-                      primary->hint.empty()
-                          ? "Check postgres_user, the passfile and pg_hba.conf of that node."
-                          : primary->hint};
-    }
 
 }  // namespace
 
@@ -170,13 +191,7 @@ std::vector<const ServerSeen*> rank_candidates(const Request& request,
 Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                 const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded) {
     const ServerSeen* detached = find_server(servers, request.detached);
-    const ServerSeen* other_primary = nullptr;
-    for (const ServerSeen& seen : servers) {
-        if (seen.backend.id != request.detached && seen.is_primary() &&
-            (other_primary == nullptr || seen.server->timeline > other_primary->server->timeline)) {
-            other_primary = &seen;
-        }
-    }
+    const ServerSeen* other_primary = find_other_primary(request, servers);
 
     if (!request.detached_was_primary()) {
         const ServerSeen* primary = find_server(servers, request.old_primary);
@@ -185,13 +200,34 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
         }
         return standby_was_lost(request, primary, policy, slots_bounded);
     }
+    const auto candidates = rank_candidates(request, servers, policy, failed);
+    const std::uint64_t cluster = common_system_identifier(servers);
+    if (other_primary != nullptr && cluster != 0 &&
+        other_primary->server->system_identifier != cluster) {
+        // Not ours to stop, and pgpool would send clients to it.
+        return Refuse{"F03",
+                      fmt::format("{} is a primary, but of another cluster than most of the nodes",
+                                  other_primary->backend.label()),
+                      fmt::format("Look whose server that is. When node {} is out of the way, run "
+                                  "pcp_promote_node for the standby that shall be the primary.",
+                                  other_primary->backend.id)};
+    }
+    if (other_primary != nullptr && is_stale(*other_primary, candidates)) {
+        // Left alone, it is what pgpool finds when it looks for a primary.
+        return Plan{"F04",
+                    fmt::format("{} is a primary on timeline {}, which is older than that of the "
+                                "standbys: it is shut down before another takes the place of node "
+                                "{}",
+                                other_primary->backend.label(), other_primary->server->timeline,
+                                request.detached),
+                    {StopServer{other_primary->backend.id}, LookAgain{other_primary->backend.id}}};
+    }
     if (other_primary != nullptr) {
         // On the same timeline it would be the primary that pgpool did not know (%P unknown).
         return Nothing{
             "F03", fmt::format("{} is already the primary, on timeline {}",
                                other_primary->backend.label(), other_primary->server->timeline)};
     }
-    const auto candidates = rank_candidates(request, servers, policy, failed);
     if (candidates.empty()) {
         if (request.main_node < 0) {
             return Nothing{"F01", fmt::format("no node is left to promote: {}",

@@ -191,6 +191,23 @@ TEST(Failover, F03DoesNothingWhenAnotherRunHasPromotedAlready) {
                   decide_on({dead, primary(1, "0/5000100", 2), standby(2, "0/5000100", 2)}));
 }
 
+TEST(Failover, F04ShutsDownAPrimaryWhoseTimeIsOverAndDoesNotTakeItForTheNewOne) {
+    const Decision decision =
+        decide_on({dead, standby(1, "0/7000028", 3), primary(2, "0/9000000", 2)});
+    EXPECT_EQ(rule_and_outline(decision), "F04: stop look_again");
+    EXPECT_EQ(std::get<StopServer>(std::get<Plan>(decision).steps.at(0)).node, 2);
+    EXPECT_EQ(
+        rule_and_outline(decide_on({dead, primary(1, "0/8000028", 4), primary(2, "0/9000000", 2)})),
+        "F03: nothing")
+        << "the newer of two";
+}
+
+TEST(Failover, F03DoesNotTakeAPrimaryOfAnotherClusterForTheNewOne) {
+    EXPECT_EQ(rule_and_outline(decide_on({dead, standby(1, "0/5000028"), standby(2, "0/5000028"),
+                                          of_another_cluster(primary(3, "9/0", 7))})),
+              "F03: refuse");
+}
+
 TEST(Failover, F07RefusesWhenNoStandbyCanBePromoted) {
     expect_golden("failover_nobody_can",
                   decide_on({dead, seen(1, Liveness::silent, "no answer within 2000 ms"),
@@ -301,15 +318,24 @@ TEST(StandbyLost, F02AsksTheNodeThatIsThePrimaryNow) {
 
 // Whatever is wrong with the primary: pgpool has not detached it.
 TEST(StandbyLost, F08NeverPromotes) {
-    for (const ServerSeen& old_primary :
-         {seen(0, Liveness::refused), seen(0, Liveness::silent), seen(0, Liveness::rejecting),
-          seen(0, Liveness::denied), standby(0, "0/5")}) {
+    for (const ServerSeen& old_primary : {seen(0, Liveness::refused), seen(0, Liveness::silent),
+                                          seen(0, Liveness::rejecting), standby(0, "0/5")}) {
         EXPECT_EQ(rule_and_outline(decide_on(
                       {old_primary, standby(1, "0/9"), seen(2, Liveness::refused)}, standby_lost)),
                   "F08: nothing");
     }
     EXPECT_EQ(rule_and_outline(decide_on({standby(1, "0/9")}, standby_lost)), "F08: nothing")
         << "not in pgpool.conf";
+}
+
+// Nothing was to be done, but the next call may be the one that counts.
+TEST(StandbyLost, F08SaysSoWhenThePrimaryDoesNotLetUsIn) {
+    const std::vector<ServerSeen> servers = {seen(0, Liveness::denied, "no pg_hba.conf entry"),
+                                             standby(1, "0/9"), seen(2, Liveness::refused)};
+    expect_golden("failover_primary_denies", decide_on(servers, standby_lost));
+    std::vector<ServerSeen> hinted = servers;
+    hinted[0].hint = "Add a line.";
+    EXPECT_EQ(std::get<Refuse>(decide_on(hinted, standby_lost)).next, "Add a line.");
 }
 
 }  // namespace

@@ -9,16 +9,18 @@
 namespace hooks::failover {
 namespace {
 
-enum class Kind { primary, standby, stranger, rejecting, refused, denied, silent };
+enum class Kind { primary, stale_primary, standby, stranger, rejecting, refused, denied, silent };
 
 // A standby's WAL and timeline differ from node to node, so that all ways to rank them occur.
 ServerSeen make(int id, Kind kind) {
     const char* const end[] = {"0/5000028", "0/6000028", "0/5000028"};
     switch (kind) {
         case Kind::primary:
-            return primary(id, end[id], 2);
+            return primary(id, end[id], 3);
+        case Kind::stale_primary:
+            return primary(id, "0/7000028", 1);
         case Kind::standby:
-            return standby(id, end[id]);
+            return standby(id, end[id], 2);
         case Kind::stranger: {
             ServerSeen other = standby(id, "9/0", 9);
             other.server->system_identifier = other_cluster;
@@ -64,10 +66,25 @@ struct World {
         return seen.backend.id != request.detached && seen.is_standby() && of_the_majority(seen) &&
                !has_failed(seen.backend.id);
     }
+    bool newest_primary_is(const ServerSeen& primary) const {
+        return primary.backend.id != request.detached && primary.is_primary() &&
+               std::none_of(servers.begin(), servers.end(), [&](const ServerSeen& seen) {
+                   return seen.backend.id != request.detached && seen.is_primary() &&
+                          seen.server->timeline > primary.server->timeline;
+               });
+    }
     bool another_primary() const {
         return std::any_of(servers.begin(), servers.end(), [this](const ServerSeen& seen) {
             return seen.backend.id != request.detached && seen.is_primary();
         });
+    }
+    // A node that can be promoted follows a later promotion than that of this primary.
+    bool is_stale_primary(int node) const {
+        const ServerSeen& primary = servers[static_cast<std::size_t>(node)];
+        return primary.is_primary() && of_the_majority(primary) &&
+               std::any_of(servers.begin(), servers.end(), [&](const ServerSeen& seen) {
+                   return can_be_promoted(seen) && seen.server->timeline > primary.server->timeline;
+               });
     }
     std::string text() const {
         std::string out = "%d " + std::to_string(request.detached) + " %m " +
@@ -83,9 +100,9 @@ struct World {
 
 // False behind the last world.
 bool make_world(std::size_t index, World& world) {
-    static const std::vector<Kind> kinds = {Kind::primary,   Kind::standby, Kind::stranger,
-                                            Kind::rejecting, Kind::refused, Kind::denied,
-                                            Kind::silent};
+    static const std::vector<Kind> kinds = {Kind::primary,  Kind::stale_primary, Kind::standby,
+                                            Kind::stranger, Kind::rejecting,     Kind::refused,
+                                            Kind::denied,   Kind::silent};
     static const std::vector<std::vector<Failed>> failures = {
         {}, {{1, "it broke"}}, {{1, "it broke"}, {2, "so did it"}}};
     Pick pick(index);
@@ -159,6 +176,12 @@ std::string defect_of(const World& world, const Decision& decision) {
         std::any_of(world.servers.begin(), world.servers.end(),
                     [&](const ServerSeen& seen) { return world.can_be_promoted(seen); });
     if (std::holds_alternative<Nothing>(decision)) {
+        for (const ServerSeen& seen : world.servers) {
+            if (rule_of(decision) == "F03" && world.newest_primary_is(seen) &&
+                world.is_stale_primary(seen.backend.id)) {
+                return "takes a primary whose time is over for the new one";
+            }
+        }
         return possible ? "does nothing although the primary is lost and a standby is there" : "";
     }
     const Plan& plan = std::get<Plan>(decision);
@@ -170,7 +193,7 @@ std::string defect_of(const World& world, const Decision& decision) {
             return defect_of_promotion(world, plan, promote->node);
         }
         if (const auto* stop = std::get_if<StopServer>(&step)) {
-            if (stop->node != request.detached || !possible) {
+            if (stop->node == request.detached ? !possible : !world.is_stale_primary(stop->node)) {
                 return "stops a server that is not to be replaced";
             }
         }
