@@ -1,12 +1,13 @@
 // failover_command: a node was detached. If it was the primary, the best standby takes its place.
 #include <fmt/format.h>
 
-#include <thread>
+#include <algorithm>
+#include <optional>
 
 #include "common/app/node_steps.h"
 #include "common/app/run_hook.h"
 #include "common/app/servers.h"
-#include "common/io/signals.h"
+#include "common/io/poll.h"
 #include "failover_command/decide.h"
 
 namespace hooks::failover {
@@ -16,6 +17,8 @@ using std::chrono::milliseconds;
 
 // One lock for promotions, whoever runs them; node ids are never negative.
 constexpr int promotion_lock = -1;
+// Between two looks when nothing can be done yet.
+constexpr milliseconds look_pause{500};
 
 class Failover {
   public:
@@ -28,10 +31,18 @@ class Failover {
 
     Verdict run() {
         for (;;) {
+            looks_.clear();  // with the sessions go their locks, which would be in our own way
             looks_ = env_.timings.measure(
                 "inspect", [&] { return look_at_servers(env_.pgpool.backends, env_); });
             const Decision decision =
                 decide(request_, seen_of(looks_), policy_, failed_, slots_bounded());
+            if (worth_waiting(decision)) {
+                env_.log.warn("nobody can be promoted yet, looking again",
+                              {{"why", reason_of(decision)}});
+                failed_.clear();
+                pause_for(look_pause, env_.deadline);
+                continue;
+            }
             const Carried carried =
                 carry_out(decision, env_, [&](const Step& step) { return perform(step); });
             if (carried != Carried::interrupted_for_new_look) {
@@ -48,6 +59,21 @@ class Failover {
     }
 
   private:
+    // There is no candidate. A server that starts, or comes back after a crash, may be one at the
+    // next look, and what failed once may work then; pgpool would wait longer for nobody.
+    bool worth_waiting(const Decision& decision) const {
+        if (env_.dry_run || !std::holds_alternative<Refuse>(decision) ||
+            !rank_candidates(request_, seen_of(looks_), policy_, failed_).empty() ||
+            env_.deadline.remaining() <= look_pause + env_.config.connect_timeout) {
+            return false;
+        }
+        const auto may_come = [this](const ServerLook& look) {
+            return look.seen.backend.id != request_.detached && !look.seen.server &&
+                   look.seen.liveness != Liveness::denied;
+        };
+        return !failed_.empty() || std::any_of(looks_.begin(), looks_.end(), may_come);
+    }
+
     bool slots_bounded() {
         if (request_.detached_was_primary()) {
             return false;
@@ -99,21 +125,10 @@ class Failover {
     // Slots first: with the promotion comes a checkpoint, and with that the WAL that the other
     // nodes need may go. Missing slots cost a base backup later, a missing primary costs more.
     bool prepare(const CreateSlots& step) {
-        PgConnection& candidate = *connection_to(looks_, step.node);
-        try {
-            lock_node(candidate, promotion_lock, env_.deadline);
-        } catch (const Error& error) {
-            if (error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout) {
-                return candidate_failed(step.node, error.what());
-            }
-            if (error.kind() != ErrorKind::refused) {
-                throw;
-            }
-            env_.log.info("another run promotes this node; looking again",
-                          {{"node", std::to_string(step.node)}, {"who", error.message()}});
-            std::this_thread::sleep_for(std::min(milliseconds(100), env_.deadline.remaining()));
+        if (!lock_standbys(step.node)) {
             return false;
         }
+        PgConnection& candidate = *connection_to(looks_, step.node);
         try {
             create_slots(candidate, step.slots, env_.deadline.within(env_.config.connect_timeout));
         } catch (const Error& error) {
@@ -124,6 +139,45 @@ class Failover {
                           {{"node", std::to_string(step.node)}, {"why", error.what()}});
         }
         return true;
+    }
+
+    // Two pgpools that look at different moments may find different candidates the best. So the
+    // lock is taken on every standby, always in the same order, and what counts is seen under it.
+    bool lock_standbys(int chosen) {
+        for (const int node : standbys()) {
+            PgConnection& standby = *connection_to(looks_, node);
+            const Deadline share = env_.deadline.within(env_.config.connect_timeout);
+            try {
+                lock_node(standby, promotion_lock, share);
+                if (!read_server_facts(standby, share).in_recovery) {
+                    return false;  // another run promoted it since we looked
+                }
+            } catch (const Error& error) {
+                if (error.kind() == ErrorKind::refused) {
+                    env_.log.info("another run promotes a node; looking again",
+                                  {{"node", std::to_string(node)}, {"who", error.message()}});
+                    pause_for(milliseconds(100), env_.deadline);
+                    return false;
+                }
+                if (node == chosen) {
+                    return candidate_failed(node, error.what());
+                }
+                env_.log.warn("a standby was lost since it was looked at",
+                              {{"node", std::to_string(node)}, {"why", error.what()}});
+            }
+        }
+        return true;
+    }
+
+    // Of this cluster, lowest id first.
+    std::vector<int> standbys() const {
+        const auto servers = seen_of(looks_);
+        std::vector<int> ids;
+        for (const ServerSeen* seen : rank_candidates(request_, servers, policy_, {})) {
+            ids.push_back(seen->backend.id);
+        }
+        std::sort(ids.begin(), ids.end());
+        return ids;
     }
 
     bool candidate_failed(int node, std::string why) {
@@ -150,29 +204,56 @@ class Failover {
             promotion = promote_by_pg_ctl(node, candidate, before.timeline);
         }
         if (promotion.end == Promotion::End::promoted) {
-            done_ = fmt::format(
-                "{} is the primary now, on timeline {}; before it was a standby on "
-                "timeline {} with WAL up to {}",
-                backend(node).label(), promotion.timeline, before.timeline, before.end_of_wal());
-            return true;
+            return promoted(node, before, promotion.timeline);
         }
         if (promotion.end == Promotion::End::not_begun) {
             return candidate_failed(node, promotion.detail);
         }
-        return put_down(node, promotion.detail);
+        return put_down(node, before, promotion.detail);
+    }
+
+    bool promoted(int node, const ServerFacts& before, TimelineId timeline) {
+        done_ = fmt::format(
+            "{} is the primary now, on timeline {}; before it was a standby on timeline {} with "
+            "WAL up to {}",
+            backend(node).label(), timeline, before.timeline, before.end_of_wal());
+        return true;
     }
 
     // It was asked and did not say that it did. Before anybody else is promoted it must be certain
     // that it never will: two nodes on the same new timeline can never be told apart again.
-    bool put_down(int node, const std::string& detail) {
+    bool put_down(int node, const ServerFacts& before, const std::string& detail) {
         env_.log.warn("promotion asked for and not seen",
                       {{"node", std::to_string(node)}, {"why", detail}});
-        const auto now = look_at_servers({backend(node)}, env_);
-        if (now.front().seen.is_primary()) {
-            return false;  // it was slow, and is the primary: F03 finds it
-        }
-        if (now.front().seen.liveness == Liveness::refused) {
-            return candidate_failed(node, "its server ended during the promotion: " + detail);
+        const bool somebody_else =
+            rank_candidates(request_, seen_of(looks_), policy_, failed_).size() > 1;
+        for (;;) {
+            if (env_.deadline.expired()) {
+                throw Error(ErrorKind::timeout,
+                            fmt::format("{} was asked to promote and has not by the deadline ({}); "
+                                        "it may still become the primary",
+                                        backend(node).label(), detail),
+                            "Look in its server log for what it replays or waits for. Promote no "
+                            "other node while it may: there would be two primaries.");
+            }
+            const auto now = look_at_servers({backend(node)}, env_);
+            const std::optional<ServerFacts>& facts = now.front().seen.server;
+            if (facts && !facts->in_recovery) {
+                return facts->timeline > before.timeline ? promoted(node, before, facts->timeline)
+                                                         : false;
+            }
+            if (now.front().seen.liveness == Liveness::refused) {
+                return candidate_failed(node, "its server ended during the promotion: " + detail);
+            }
+            if (somebody_else) {
+                break;
+            }
+            // To stop the last one would only make things worse.
+            if (facts) {
+                promote(*now.front().connection, before.timeline,
+                        env_.deadline.within(env_.config.connect_timeout));
+            }
+            pause_for(look_pause, env_.deadline);
         }
         Target target{backend(node),
                       env_.config.node(node),
@@ -221,6 +302,16 @@ class Failover {
         // What is left must be enough for the promotion.
         const Deadline deadline = env_.deadline.within(env_.deadline.remaining() * 2 / 3);
         look_at_files(target, 0, deadline);
+        if (!target.report.running && ++stops_in_vain_ > 3) {
+            throw Error(ErrorKind::refused,
+                        fmt::format("{} answers, but no server runs in {}: whatever it is, it "
+                                    "cannot be stopped, and nobody was promoted beside it",
+                                    backend(node).label(), target.directory()),
+                        "Check its backend_port and backend_data_directory in pgpool.conf.");
+        }
+        if (!target.report.running) {
+            pause_for(look_pause, env_.deadline);  // it may just have ended by itself
+        }
         stop_server(target, env_, deadline);
     }
 
@@ -239,6 +330,7 @@ class Failover {
     Policy policy_;
     std::vector<ServerLook> looks_;
     std::vector<Failed> failed_;
+    int stops_in_vain_ = 0;
     std::string done_;
 };
 

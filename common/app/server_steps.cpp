@@ -135,6 +135,11 @@ Promotion promote(PgConnection& server, TimelineId before, Deadline deadline) {
             result.detail = asked.message;
             return result;
         }
+        if (asked.ok && asked.rows.at(0).at(0) == "f") {  // up to 16: its postmaster is gone
+            result.end = Promotion::End::not_begun;
+            result.detail = "pg_promote() returned false";
+            return result;
+        }
     } catch (const Error& error) {
         if (!lost(error)) {
             throw;

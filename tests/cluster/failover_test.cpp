@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
+#include <thread>
 
 #include "tests/cluster/calls.h"
 #include "tests/support/writer.h"
@@ -229,6 +230,47 @@ TEST(Failover, TwoPgpoolsCallAtOnceAndOneNodeIsPromoted) {
     EXPECT_EQ(cluster.view(1).serving, true);
     EXPECT_EQ(cluster.sql_value(1, "SELECT pg_walfile_name(pg_current_wal_lsn()) ~ '^00000002'"),
               "t");
+}
+
+// Another pgpool looked a moment earlier, when node 1 was the best, and is about to promote it.
+TEST(Failover, WhileAnotherRunHoldsOneStandbyNoOtherIsPromoted) {
+    ClusterOptions options = by_hand();
+    options.with_pgpool = false;
+    Cluster cluster(options);
+    cluster.start();
+    cut_replication(cluster, 1);
+    cluster.sql(0, "CREATE TABLE public.later AS SELECT 1 AS row");
+    cluster.wait_until([&] { return cluster.streaming_problem(2).empty(); }, seconds(10), "node 2");
+    cluster.kill_postgres(0);
+    std::thread other_run([&] {
+        cluster.sql(1, "SELECT pg_advisory_lock(1885825128, -1), pg_sleep(3)");  // "pghh"
+    });
+    std::this_thread::sleep_for(milliseconds(500));
+    const auto start = Writer::Clock::now();
+    const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
+    EXPECT_GT(Writer::Clock::now() - start, seconds(2)) << outcome.err;
+    other_run.join();
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("another run promotes a node"), std::string::npos) << outcome.err;
+    EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{2});
+}
+
+TEST(Failover, AStandbyThatComesUpLaterIsWaitedForAndPromoted) {
+    ClusterOptions options = by_hand();
+    options.with_pgpool = false;
+    Cluster cluster(options);
+    cluster.start();
+    for (const int node : {0, 1, 2}) {
+        cluster.kill_postgres(node);
+    }
+    std::thread comes_back([&] {
+        std::this_thread::sleep_for(seconds(2));
+        cluster.start_postgres(2);
+    });
+    const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
+    comes_back.join();
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{2}) << outcome.err;
 }
 
 TEST(Failover, PromotionNeedsNoSshAnywhere) {
