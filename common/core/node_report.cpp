@@ -26,10 +26,14 @@ if [ -L "$pgdata" ]; then say symbolic_link yes; fi
 for process in /proc/[0-9]*; do
     name=$(cat "$process/comm" 2>/dev/null || true)
     case $name in
-        pg_rewind | pg_basebackup)
+        pg_rewind | pg_basebackup | sh) # sh: a swap that goes on after its hook
             if tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
-                grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
-                    -e "--target-pgdata=$pgdata" -e "$work/incoming"; then
+                if [ "$name" = sh ]; then
+                    grep -qxF -e "$work/incoming"
+                else
+                    grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
+                        -e "--target-pgdata=$pgdata" -e "$work/incoming"
+                fi; then
                 say busy "$name, pid ${process#/proc/}"
             fi ;;
     esac
@@ -45,6 +49,11 @@ if [ -f "$pgdata/PG_VERSION" ]; then
     say pg_version "$version"
 elif [ ! -e "$pgdata" ] || [ -z "$(ls -A -- "$pgdata")" ]; then
     say empty yes
+elif [ ! -d "$pgdata/base" ] && [ ! -d "$pgdata/global" ] && [ ! -d "$pgdata/pg_wal" ]; then
+    say foreign "$(ls -A -- "$pgdata" | head -n 3 | tr '\n' ' ')"
+fi
+if [ ! -e "$pgdata" ] && [ -d "$work/previous" ] && [ -f "$work/incoming/global/pg_control" ]; then
+    say interrupted_swap yes
 fi
 serves() { [ -x "$1/postgres" ] && "$1/postgres" --version | grep -q " $version[.a-z]"; }
 if [ -n "$bin" ]; then
@@ -142,6 +151,10 @@ NodeReport parse_node_report(std::string_view output) {
             report.owner = value;
         } else if (key == "empty") {
             report.empty = true;
+        } else if (key == "foreign") {
+            report.foreign = value;
+        } else if (key == "interrupted_swap") {
+            report.interrupted_swap = true;
         } else if (key == "pg_version") {
             // "9.6" and the like have major 9: too old for every rule here.
             std::from_chars(value.data(), value.data() + value.size(), report.major);
@@ -208,6 +221,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     TargetFacts facts;
     facts.node = node;
     facts.data_directory = report.data_directory;
+    facts.foreign_files = report.foreign;
     facts.unfinished_marker = report.unfinished_marker;
     facts.running = report.running;
     facts.major = report.major;

@@ -15,6 +15,7 @@ namespace hooks {
 struct NodeReport {
     bool data_directory = false;  // it is there and holds a PG_VERSION
     bool empty = false;           // it is not there, or has nothing in it
+    std::string foreign;  // some of its files, when it is something else than a data directory
     int major = 0;
     std::string bin_dir;  // of that major version; empty when none was found
     std::string user;     // who owns PGDATA, and who looked
@@ -30,8 +31,9 @@ struct NodeReport {
     std::string config_file;     // empty: postgresql.conf in PGDATA
     std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
     bool parent_writable = false;
-    bool symbolic_link = false;  // PGDATA itself is one
-    std::string busy;            // "pg_rewind, pid 4711": somebody works on these files
+    bool symbolic_link = false;     // PGDATA itself is one
+    std::string busy;               // "pg_rewind, pid 4711": somebody works on these files
+    bool interrupted_swap = false;  // it stands in previous/, and its replacement in incoming/
     Known<ControlData> control;
     std::string history;  // content of the history file of its timeline, when there is one
 };

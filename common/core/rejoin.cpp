@@ -211,6 +211,15 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             "R11", RejoinAction::stop_and_look_again,
             fmt::format("the server of {} runs but does not let anybody in", node_name(t.node)));
     }
+    if (!t.running && !t.data_directory && !t.foreign_files.empty()) {
+        return verdict(
+            "R02", RejoinAction::refuse,
+            fmt::format("what stands in the place of the data directory of {} is none: it holds {}",
+                        node_name(t.node), t.foreign_files),
+            fmt::format("Check its backend_data_directory in pgpool.conf; if it is right, move "
+                        "these files away, then run pcp_recovery_node for {}.",
+                        node_name(t.node)));
+    }
     if (!t.running && !t.data_directory) {
         return base_backup_or_refuse(
             policy, "R09",

@@ -32,6 +32,7 @@ struct SourceFacts {
 struct TargetFacts {
     int node = 0;
     bool data_directory = true;      // it holds a PG_VERSION
+    std::string foreign_files;       // of a directory that is neither empty nor a cluster's
     bool unfinished_marker = false;  // of a rewind or a base backup that did not end
     bool running = false;            // its postmaster is there
     bool serving = false;            // and answered in SQL
