@@ -64,8 +64,9 @@ options="-c listen_addresses='' -c unix_socket_directories='$sockets' -c hot_sta
 options="$options -c logging_collector=off -c archive_mode=off"
 if [ -n "$6" ]; then options="$options -c config_file='$6'"; fi
 if [ "$5" -ge 12 ]; then
+    : >>"$1/standby.signal" # before what keeps this directory from being started goes
+    sync "$1/standby.signal" "$1"
     rm -f -- "$1/recovery.conf" "$1/recovery.signal"
-    : >>"$1/standby.signal"
     options="$options -c primary_conninfo='' -c primary_slot_name='' -c restore_command=''"
 else
     rm -f -- "$1/recovery.done"
@@ -134,7 +135,8 @@ void start_server(Target& target, Env& env, Deadline deadline) {
         {target.directory(), target.report.bin_dir, target.report.work_directory,
          target.options.start_command, target.report.debian_cluster},
         deadline);
-    if (!outcome.ok()) {
+    // pg_ctlcluster and systemctl wait, and give up on a server that is still busy with its WAL.
+    if (!outcome.ok() && !server_is_running(target, deadline)) {
         throw Error(ErrorKind::command,
                     fmt::format("{}: the server in {} does not start: {}\n{}", target.node->label(),
                                 target.directory(), outcome.describe(),
