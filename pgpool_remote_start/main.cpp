@@ -29,7 +29,7 @@ class RemoteStart {
         const Carried carried =
             carry_out(decision, env_, [&](const Step& step) { return perform(step); });
         if (carried == Carried::out) {
-            remove_previous(target_, env_.deadline);
+            remove_previous(target_, env_, env_.deadline);
         }
         return verdict_of(decision, carried, done_);
     }

@@ -9,13 +9,13 @@ namespace {
 using std::chrono::seconds;
 
 // PGDATA, TIMELINE (8 hex digits), FIRST (name of a segment), WORK. Moved, not deleted: this is
-// WAL that was received and will be fetched again in another form.
+// WAL that was received and will be fetched again in another form. The newest goes first: cut off
+// midway, it leaves WAL that ends too late, which asks for a trim again, and not a gap.
 constexpr std::string_view trim_script = R"sh(
 umask 077
 mkdir -p -- "$4/trimmed"
 cd -- "$1/pg_wal"
-for file in "$2"*; do
-    case $file in *.history | *.backup) continue ;; esac
+for file in $(ls -r | grep -E "^$2[0-9A-F]{16}(\.partial)?\$"); do
     if [ -f "$file" ] && { [ "$file" \> "$3" ] || [ "$file" = "$3" ]; }; then
         mv -- "$file" "$4/trimmed/"
         echo "$file"
@@ -24,8 +24,9 @@ done
 sync
 )sh";
 
-// PGDATA, WORK. The node's own configuration, before the source's takes its place. That of an
-// earlier attempt that did not end is kept: what stands in PGDATA may be the source's by now.
+// PGDATA, WORK, MAJOR. The node's own configuration, before the source's takes its place. That of
+// an earlier attempt that did not end is kept: what stands in PGDATA may be the source's by now.
+// From here on, whoever starts this directory (a boot does) must not get a primary.
 constexpr std::string_view save_script = R"sh(
 umask 077
 mkdir -p -- "$2"
@@ -39,7 +40,32 @@ if [ ! -e "$2/rewind-unfinished" ] || [ ! -d "$2/configuration" ]; then
     mv -T -- "$2/configuration.new" "$2/configuration"
 fi
 : >"$2/rewind-unfinished"
+if [ "$3" -ge 12 ]; then
+    : >>"$1/standby.signal"
+elif [ ! -e "$1/recovery.conf" ]; then
+    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
+fi
 sync
+)sh";
+
+// PGDATA, BIN_DIR, MAJOR, conninfo of the source, PGPASSFILE. What the source does not have,
+// pg_rewind removes last of all: the file that makes this a standby is put back on the spot, also
+// when the connection to the hook is gone.
+constexpr std::string_view rewind_script = R"sh(
+trap : HUP INT TERM PIPE
+if [ -n "$5" ]; then export PGPASSFILE="$5"; fi
+# It would do the crash recovery in single-user mode and lose the WAL that it needs.
+if [ "$3" -ge 13 ]; then options=--no-ensure-shutdown; else options=; fi
+status=0
+"$2/pg_rewind" -D "$1" "--source-server=$4" --progress $options || status=$?
+if [ "$3" -ge 12 ]; then
+    : >>"$1/standby.signal"
+    sync "$1/standby.signal" "$1"
+elif [ ! -e "$1/recovery.conf" ]; then
+    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
+    sync "$1/recovery.conf" "$1"
+fi
+exit "$status"
 )sh";
 
 // PGDATA, WORK, MAJOR
@@ -49,31 +75,50 @@ if [ "$3" -le 10 ]; then rm -rf -- "$1"/pg_replslot/*; fi
 sync
 )sh";
 
-// PGDATA, WORK, keep (yes or no), MAJOR. The signal file goes in first: from then on, whoever
-// starts this directory gets a standby.
+// PGDATA, WORK, keep (yes or no), MAJOR, INCOMING (an argument so that a look at the node sees who
+// works on it). What says "standby" is in before the swap: whoever starts this directory then gets
+// one. After a rewind that did not end, what stands in PGDATA may be the source's configuration, or
+// half of it; the node's own was saved. A directory with a backup_label was never started as it
+// stands: while there is a previous one, it is not worth to take its place.
 constexpr std::string_view swap_script = R"sh(
-incoming=$2/incoming
+incoming=$5
 test -f "$incoming/global/pg_control"
-if [ "$4" -ge 12 ]; then : >>"$incoming/standby.signal"; fi
-if [ "$3" = yes ]; then
+if [ -e "$2/rewind-unfinished" ] && [ -d "$2/configuration" ]; then
+    cp -pR -- "$2/configuration/." "$incoming/"
+elif [ "$3" = yes ]; then
     cd -- "$1"
     for file in *.conf *.crt *.key *.pem conf.d; do
         if [ -e "$file" ]; then cp -pR -- "$file" "$incoming/"; fi
     done
     cd /
 fi
+if [ "$4" -ge 12 ]; then
+    : >>"$incoming/standby.signal"
+else
+    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$incoming/recovery.conf"
+fi
 chmod 700 -- "$incoming"
 sync
+old=$2/previous
+if [ -d "$old" ] && [ -f "$1/backup_label" ]; then old=$2/discarded; fi
 if [ -e "$1" ]; then
-    rm -rf -- "$2/previous"
-    mv -T -- "$1" "$2/previous"
+    rm -rf -- "$old"
+    mv -T -- "$1" "$old"
 fi
 if ! mv -T -- "$incoming" "$1"; then
-    if [ ! -e "$1" ] && [ -e "$2/previous" ]; then mv -T -- "$2/previous" "$1"; fi
+    if [ ! -e "$1" ] && [ -e "$old" ]; then mv -T -- "$old" "$1"; fi
     exit 1
 fi
 rm -f -- "$2/rewind-unfinished"
 sync
+rm -rf -- "$2/discarded"
+)sh";
+
+// PGDATA, WORK
+constexpr std::string_view undo_swap_script = R"sh(
+for old in discarded previous; do
+    if [ ! -e "$1" ] && [ -d "$2/$old" ]; then mv -T -- "$2/$old" "$1"; fi
+done
 )sh";
 
 // PGDATA, WORK, then names to remove. pg_rewind creates files without the permission to execute.
@@ -90,6 +135,24 @@ void must(const Outcome& outcome, const Target& target, const std::string& what)
     if (!outcome.ok()) {
         throw Error(ErrorKind::command,
                     fmt::format("{}: {}: {}", target.node->label(), what, outcome.describe()));
+    }
+}
+
+// In the work directory. A failure to clean up is no failure of what was done before it.
+void remove(Target& target, Env& env, const std::vector<std::string>& names, Deadline deadline) {
+    for (const std::string& name : names) {
+        const std::string path = target.report.work_directory + "/" + name;
+        std::string why;
+        try {
+            const Outcome outcome = target.node->run_script("rm -rf -- \"$1\"", {path}, deadline);
+            why = outcome.ok() ? "" : outcome.describe();
+        } catch (const Error& error) {
+            why = error.what();
+        }
+        if (!why.empty()) {
+            env.log.warn("could not be removed; remove it by hand",
+                         {{"node", target.node->label()}, {"directory", path}, {"why", why}});
+        }
     }
 }
 
@@ -157,22 +220,18 @@ void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline) 
 
 void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline) {
     const std::string& work = target.report.work_directory;
-    must(target.node->run_script(save_script, {target.directory(), work}, deadline), target,
+    const std::string major = std::to_string(target.report.major);
+    must(target.node->run_script(save_script, {target.directory(), work, major}, deadline), target,
          "saving the configuration");
-    Command command;
-    command.argv = {target.report.bin_dir + "/pg_rewind", "-D", target.directory(),
-                    "--source-server=" + source.str(), "--progress"};
-    if (target.report.major >= 13) {
-        // It would do the crash recovery in single-user mode and lose the WAL that it needs.
-        command.argv.push_back("--no-ensure-shutdown");
-    }
-    add_passfile(command, target);
     bool copying = false;
     Progress progress(env, target, "pg_rewind");
-    const Outcome outcome = target.node->run(command, deadline, [&](bool, std::string_view line) {
-        copying = copying || line.find("need to copy") != std::string_view::npos;
-        progress(line);
-    });
+    const Outcome outcome = target.node->run_script(
+        rewind_script,
+        {target.directory(), target.report.bin_dir, major, source.str(), target.options.passfile},
+        deadline, [&](bool, std::string_view line) {
+            copying = copying || line.find("need to copy") != std::string_view::npos;
+            progress(line);
+        });
     if (!outcome.ok()) {
         if (!copying) {
             // Nothing was written yet: the files are as they were.
@@ -184,9 +243,7 @@ void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline)
                                 copying ? "; its files are of two clusters now and must be replaced"
                                         : "; nothing was changed"));
     }
-    must(target.node->run_script(restore_script,
-                                 {target.directory(), work, std::to_string(target.report.major)},
-                                 deadline),
+    must(target.node->run_script(restore_script, {target.directory(), work, major}, deadline),
          target, "restoring the configuration");
 }
 
@@ -234,17 +291,27 @@ void base_backup(Target& target, const Conninfo& source, const std::string& slot
     if (!keep_configuration) {
         set_port(target, incoming, deadline);
     }
-    must(target.node->run_script(
-             swap_script,
-             {target.directory(), work, keep_configuration ? "yes" : "no", std::to_string(major)},
-             deadline),
+    must(target.node->run_script(swap_script,
+                                 {target.directory(), work, keep_configuration ? "yes" : "no",
+                                  std::to_string(major), incoming},
+                                 deadline),
          target, "swapping the base backup in");
 }
 
-void remove_previous(Target& target, Deadline deadline) {
-    must(target.node->run_script("rm -rf -- \"$1/previous\" \"$1/incoming\"",
-                                 {target.report.work_directory}, deadline),
-         target, "removing the old data directory");
+void undo_swap(Target& target, Env& env, Deadline deadline) {
+    must(target.node->run_script(undo_swap_script,
+                                 {target.directory(), target.report.work_directory}, deadline),
+         target, "taking back an interrupted swap");
+    env.log.warn("an earlier run was cut off while it put a base backup in place; taken back",
+                 {{"node", target.node->label()}, {"directory", target.directory()}});
+}
+
+void remove_previous(Target& target, Env& env, Deadline deadline) {
+    remove(target, env, {"previous", "discarded"}, deadline);
+}
+
+void remove_incoming(Target& target, Env& env, Deadline deadline) {
+    remove(target, env, {"incoming"}, deadline);
 }
 
 Conninfo present_primary_conninfo(Target& target, Deadline deadline) {

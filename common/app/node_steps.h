@@ -5,6 +5,7 @@
 //   configuration/      the node's own configuration while the source's is in its place
 //   incoming/           a base backup that is being made
 //   previous/           the old data directory until the new one has proved itself
+//   discarded/          a base backup that was never started, while the next takes its place
 //   server.log          what a server said that was started from here
 #pragma once
 
@@ -69,8 +70,12 @@ void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline)
 // node's own configuration files go into the new one; else the source's stay, with this port.
 void base_backup(Target& target, const Conninfo& source, const std::string& slot,
                  bool keep_configuration, int major, Env& env, Deadline deadline);
-// After the proof.
-void remove_previous(Target& target, Deadline deadline);
+// A swap of an earlier run that was cut off between its two moves is taken back.
+void undo_swap(Target& target, Env& env, Deadline deadline);
+// After the proof. What cannot be removed is a warning: the node is as it should be.
+void remove_previous(Target& target, Env& env, Deadline deadline);
+// What a base backup that was cut off left. Only for who holds the node's lock.
+void remove_incoming(Target& target, Env& env, Deadline deadline);
 
 // What the node says now about how to reach a primary; keywords that are not ours to set (sslmode,
 // passfile, ...) are carried over from it.

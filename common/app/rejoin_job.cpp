@@ -88,6 +88,10 @@ TargetFacts Rejoin::look() {
         end_leftovers(target_, env_, deadline);
     }
     look_at_files(target_, source_->major, deadline);
+    if (target_.report.interrupted_swap && !env_.dry_run) {
+        undo_swap(target_, env_, deadline);
+        look_at_files(target_, source_->major, deadline);
+    }
     if (present_.empty()) {
         present_ = present_primary_conninfo(target_, deadline);
     }
@@ -295,8 +299,11 @@ Verdict Rejoin::run() {
             if (carried == Carried::interrupted_for_new_look) {
                 continue;
             }
-            if (carried == Carried::out && !job_.online_recovery) {
-                remove_previous(target_, quick());
+            if (carried == Carried::out) {
+                remove_incoming(target_, env_, quick());
+                if (!job_.online_recovery) {
+                    remove_previous(target_, env_, quick());
+                }
             }
             return verdict_of(decision, carried, carried == Carried::out ? summary(decision) : "");
         } catch (const Error& error) {
