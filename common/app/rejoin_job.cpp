@@ -188,7 +188,7 @@ Conninfo Rejoin::rewind_source() const {
         remote.set(keyword, *conninfo.find(keyword));
     }
     for (const auto& [keyword, value] : env_.config.replication_conninfo.items()) {
-        if (keyword.starts_with("ssl")) {
+        if (keyword.starts_with("ssl") && keyword != "sslpassword") {  // on a command line
             remote.set(keyword, value);
         }
     }
