@@ -134,8 +134,9 @@ void end_cluster(const std::string& base) {
     // runs, and may call the next one then, so the hooks go for as long as it takes.
     const Deadline patience = Deadline::after(seconds(15));
     const pid_t pgpool = pgpool_of(base);
-    std::vector<pid_t> pgpool_family = descendants_of(pgpool);
+    std::vector<pid_t> pgpool_family;
     if (pgpool != 0) {
+        pgpool_family = descendants_of(pgpool);
         pgpool_family.push_back(pgpool);
         ::kill(pgpool, SIGINT);
     }
