@@ -38,7 +38,7 @@ class Rejoin {
 
     void connect_primary();
     void check_primary();
-    TargetFacts look();
+    TargetFacts look(Deadline deadline);
     TargetFacts look_when_reachable();
     Decision decide();
     bool perform(const Step& step);
@@ -80,8 +80,7 @@ void Rejoin::check_primary() {
     }
 }
 
-TargetFacts Rejoin::look() {
-    const Deadline deadline = quick();
+TargetFacts Rejoin::look(Deadline deadline) {
     target_.node =
         target_.node ? std::move(target_.node) : make_node(job_.target, env_.config, deadline);
     if (!env_.dry_run) {
@@ -99,8 +98,10 @@ TargetFacts Rejoin::look() {
         look_at_wal(target_, deadline);
         return target_facts(job_.target.id, target_.report, target_.waldump);
     }
-    // A server that has just been started may not be ready yet.
-    const Deadline patience = deadline.within(seconds(10));
+    // A server that has just been started may not be ready yet; for one that hangs, some time must
+    // be left to stop it.
+    const Deadline patience =
+        deadline.within(std::min<milliseconds>(seconds(10), deadline.remaining() / 2));
     for (;;) {
         PgAnswer answer =
             PgConnection::open(inspection_conninfo(job_.target, env_.config), env_.hook,
@@ -130,7 +131,7 @@ TargetFacts Rejoin::look_when_reachable() {
     std::string last;
     for (milliseconds wait{500};; wait = std::min<milliseconds>(wait * 2, seconds(5))) {
         try {
-            return look();
+            return look(deadline);
         } catch (const Error& error) {
             const bool retry =
                 error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
@@ -160,7 +161,7 @@ Decision Rejoin::decide() {
     const TargetFacts target = env_.timings.measure("inspect", [&] {
         return in_context("looking at the node", [&] { return look_when_reachable(); });
     });
-    if (target.running) {
+    if (target.serving) {
         // While it was looked at it went on to stream: compared with where the primary was before,
         // it would seem to be ahead, and its history another one.
         look_at_source();
