@@ -78,6 +78,15 @@ std::optional<RejoinVerdict> judge_same_timeline(const SourceFacts& s, const Tar
                         theirs.begin),
             node_name(t.node));
     }
+    if (t.history->entries() != s.history.entries()) {
+        // pg_rewind compares the two numbers, and is content.
+        return base_backup_or_refuse(
+            policy, "R05",
+            fmt::format("{} and {} came to timeline {} from different timelines: pg_rewind cannot "
+                        "tell them apart",
+                        node_name(t.node), node_name(s.node), mine.timeline),
+            node_name(t.node));
+    }
     if (*t.was_primary) {
         return base_backup_or_refuse(
             policy, "R05",

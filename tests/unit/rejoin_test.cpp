@@ -97,6 +97,15 @@ TEST(Rejoin, R02OnlineRecoveryReplacesTheDirectoryOfAnotherCluster) {
     EXPECT_EQ(judge(t, online_never), "R10 refuse");
 }
 
+TEST(Rejoin, R02RefusesAPlaceThatHoldsSomethingElse) {
+    TargetFacts t;
+    t.data_directory = false;
+    t.foreign_files = "photos";
+    EXPECT_EQ(judge(t), "R02 refuse");
+    EXPECT_EQ(judge(t, online), "R02 refuse");
+    EXPECT_EQ(judge(t, online_never), "R02 refuse");
+}
+
 TEST(Rejoin, R03ReplacesWhatAnUnfinishedRewindLeft) {
     TargetFacts t = stopped_standby("0/5000000");
     t.unfinished_marker = true;
@@ -262,13 +271,13 @@ TEST(Rejoin, R05RebuildsWhoeverWroteTheSameTimeline) {
 }
 
 // The numbers agree and the beginnings do, but the way there was another one.
-TEST(Rejoin, TheSameTimelineByAnotherWayIsADivergence) {
+TEST(Rejoin, R05RebuildsWhoeverCameToTheSameTimelineByAnotherWay) {
     SourceFacts s = source();
     s.history = TimelineHistory::parse(3, "1\t0/4800000\t\n2\t0/5000000\t\n");
     TargetFacts t = stopped_standby("0/5000100");
     t.history = TimelineHistory::parse(3, "1\t0/5000000\t\n");
-    EXPECT_EQ(judge(s, t), "R08 rewind");
-    EXPECT_EQ(judge_rejoin(s, t, {}).switchpoint, lsn("0/4800000"));
+    EXPECT_EQ(judge(s, t), "R05 base backup");
+    EXPECT_EQ(judge(s, t, never), "R10 refuse");
 }
 
 // --- on a timeline that the source does not have ---
