@@ -1,0 +1,276 @@
+// The reports and the outputs of pg_waldump under golden/reports were written by the two scripts
+// on clusters of PostgreSQL 15; only the path of the data directory is another one.
+#include "common/core/node_report.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/expect_error.h"
+#include "tests/unit/rejoin_support.h"
+
+namespace hooks {
+namespace {
+
+NodeReport parsed(const std::string& name) {
+    return parse_node_report(report_of(name));
+}
+
+TargetFacts facts_of(const std::string& name) {
+    return target_facts(0, parsed(name), report_of(name + ".waldump"));
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+}
+
+// A primary that was promoted where these nodes left off, at 0/3031EE8.
+SourceFacts promoted_at_their_end() {
+    SourceFacts s = source();
+    s.system_identifier = *facts_of("primary_crashed").system_identifier;
+    s.history = TimelineHistory::parse(2, "1\t0/3031EE8\tno recovery target specified\n");
+    return s;
+}
+
+// --- the script's output as a struct ---
+
+TEST(NodeReport, TellsWhatStandsInADataDirectory) {
+    const NodeReport report = parsed("primary_clean");
+    EXPECT_TRUE(report.data_directory);
+    EXPECT_FALSE(report.empty);
+    EXPECT_EQ(report.major, 15);
+    EXPECT_EQ(report.bin_dir, "/usr/lib/postgresql/15/bin");
+    EXPECT_EQ(report.user, "postgres");
+    EXPECT_EQ(report.owner, "postgres");
+    EXPECT_EQ(report.work_directory, "/srv/pg/data.pgpool-hooks");
+    EXPECT_TRUE(report.parent_writable);
+    EXPECT_TRUE(report.pg_rewind);
+    EXPECT_FALSE(report.running);
+    EXPECT_FALSE(report.standby_signal || report.recovery_signal || report.recovery_conf);
+    EXPECT_FALSE(report.unfinished_marker);
+    EXPECT_FALSE(report.symbolic_link);
+    EXPECT_EQ(report.busy, "");
+    EXPECT_EQ(report.history, "");
+    ASSERT_TRUE(report.control) << report.control.why();
+    EXPECT_EQ(report.control->state, ClusterState::shut_down);
+    EXPECT_EQ(to_string(report.control->checkpoint), "0/3031F60");
+}
+
+TEST(NodeReport, TellsARunningServer) {
+    EXPECT_TRUE(parsed("running").running);
+}
+
+TEST(NodeReport, TellsSignalFilesAndTheMarkerOfAnUnfinishedRewind) {
+    EXPECT_TRUE(parsed("standby_clean").standby_signal);
+    const NodeReport report = parsed("marked");
+    EXPECT_TRUE(report.standby_signal && report.recovery_signal && report.recovery_conf);
+    EXPECT_TRUE(report.unfinished_marker);
+}
+
+TEST(NodeReport, BringsTheHistoryOfTheNewestTimeline) {
+    EXPECT_EQ(parsed("promoted").history, "1\t0/3031EE8\tno recovery target specified\n");
+}
+
+TEST(NodeReport, TellsAnEmptyPlaceFromOneThatHoldsSomethingElse) {
+    const NodeReport absent = parsed("absent");
+    EXPECT_TRUE(absent.empty);
+    EXPECT_FALSE(absent.data_directory);
+    EXPECT_EQ(absent.owner, "");
+    EXPECT_EQ(absent.bin_dir, "/usr/lib/postgresql/15/bin") << "for a base backup";
+    const NodeReport junk = parsed("junk");
+    EXPECT_FALSE(junk.empty);
+    EXPECT_FALSE(junk.data_directory);
+    EXPECT_EQ(absent.foreign, "");
+    EXPECT_EQ(junk.foreign, "x ");
+    EXPECT_EQ(judge(target_facts(0, junk, "")), "R02 refuse");
+}
+
+TEST(NodeReport, HasTheRarerLinesToo) {
+    const NodeReport report = parse_node_report(
+        "user: pg\nsymbolic_link: yes\nbusy: pg_rewind, pid 4711\npg_version: 9.6\nbin_dir: \n"
+        "debian_cluster: 15/main\nconfig_file: /etc/postgresql/15/main/postgresql.conf\n"
+        "end: report\n");
+    EXPECT_TRUE(report.symbolic_link);
+    EXPECT_EQ(report.busy, "pg_rewind, pid 4711");
+    EXPECT_EQ(report.debian_cluster, "15/main");
+    EXPECT_EQ(report.config_file, "/etc/postgresql/15/main/postgresql.conf");
+    EXPECT_EQ(report.major, 9);
+    EXPECT_FALSE(report.parent_writable);
+    EXPECT_EQ(report.control.why(),
+              "no programs of PostgreSQL 9 were found there: set postgres_bin_dir");
+}
+
+TEST(NodeReport, IsNotDisturbedByWhatALoginShellPrints) {
+    const NodeReport report = parse_node_report("Welcome to db0\n\nLast login: Sun Nov 22\n" +
+                                                report_of("standby_clean"));
+    EXPECT_EQ(report.major, 15);
+    EXPECT_TRUE(report.control);
+}
+
+// A connection that broke off must not look like a node without a server, without a marker, ...
+TEST(NodeReport, IsRefusedWhereverItBreaksOff) {
+    for (const char* name : {"standby_clean", "absent"}) {
+        const std::string whole = report_of(name);
+        const std::size_t end = whole.rfind("end: ");
+        for (std::size_t length = 0; length < end; length += 7) {
+            EXPECT_EQ(thrown_kind([&] { parse_node_report(whole.substr(0, length)); }), "command");
+        }
+    }
+    EXPECT_EQ(thrown([] { parse_node_report(""); }),
+              "command: the look at the node's files broke off before its end; Look at what the "
+              "login shell of that user prints, and whether it ends early.");
+}
+
+TEST(NodeReport, DoesNotKnowTheControlFileThatAnotherVersionPrinted) {
+    const NodeReport report = parse_node_report(
+        replaced(report_of("primary_clean"), "control: pg_control version",
+                 "control: WARNING: Calculated CRC checksum does not match value stored in file.\n"
+                 "control: pg_control version"));
+    ASSERT_FALSE(report.control);
+    EXPECT_NE(report.control.why().find("CRC checksum"), std::string::npos);
+    const TargetFacts facts = target_facts(0, report, report_of("primary_clean.waldump"));
+    EXPECT_EQ(facts.major, 15);
+    EXPECT_FALSE(facts.system_identifier || facts.was_primary || facts.history ||
+                 facts.end_of_wal || facts.on_disk || facts.redo);
+    EXPECT_EQ(judge(facts), "R01 refuse");
+}
+
+TEST(NodeReport, DoesNotKnowAControlFileThatCouldNotBeRead) {
+    const NodeReport report = parse_node_report(
+        "pg_version: 15\nbin_dir: /usr/lib/postgresql/15/bin\n"
+        "control: pg_controldata: error: could not open file \"global/pg_control\"\nend: report\n");
+    EXPECT_FALSE(report.control);
+}
+
+// --- what the rules make of it ---
+
+TEST(TargetFacts, OfANodeWithoutADataDirectory) {
+    const TargetFacts facts = target_facts(2, parsed("absent"), "");
+    EXPECT_EQ(facts.node, 2);
+    EXPECT_FALSE(facts.data_directory);
+    EXPECT_EQ(facts.system_identifier.why(), "no data directory");
+    EXPECT_EQ(judge(facts), "R09 base backup");
+}
+
+TEST(TargetFacts, OfACrashedPrimary) {
+    const TargetFacts facts = facts_of("primary_crashed");
+    EXPECT_EQ(facts.was_primary, Known<bool>(true));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")))
+        << "what pg_waldump called the position of an invalid record";
+    EXPECT_EQ(facts.on_disk, facts.end_of_wal) << "nothing bounds it but the end of its WAL";
+    EXPECT_EQ(facts.redo, Known<Lsn>(lsn("0/2000028")));
+    EXPECT_FALSE(facts.control->shut_down_cleanly());
+    EXPECT_EQ(judge(promoted_at_their_end(), facts), "R06 follow");
+}
+
+TEST(TargetFacts, OfACleanPrimaryIncludeItsShutdownCheckpoint) {
+    const TargetFacts facts = facts_of("primary_clean");
+    EXPECT_EQ(facts.was_primary, Known<bool>(true));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031FD8")));
+    EXPECT_EQ(judge(promoted_at_their_end(), facts), "R08 rewind")
+        << "its standby was promoted without that checkpoint";
+    SourceFacts with_it = promoted_at_their_end();
+    with_it.history = TimelineHistory::parse(2, "1\t0/3031FD8\t\n");
+    EXPECT_EQ(judge(with_it, facts), "R06 follow");
+}
+
+TEST(TargetFacts, OfACleanStandby) {
+    const TargetFacts facts = facts_of("standby_clean");
+    EXPECT_EQ(facts.was_primary, Known<bool>(false));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3022418")));
+    EXPECT_EQ(facts.on_disk, Known<Lsn>(lsn("0/3022418")));
+    EXPECT_EQ(judge(promoted_at_their_end(), facts), "R06 follow");
+}
+
+// It received more than it had written to its files when it was killed.
+TEST(TargetFacts, OfACrashedStandby) {
+    const TargetFacts facts = facts_of("standby_crashed");
+    EXPECT_EQ(facts.was_primary, Known<bool>(false));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")));
+    EXPECT_EQ(facts.on_disk, Known<Lsn>(lsn("0/3022418")));
+    SourceFacts promoted_in_between = promoted_at_their_end();
+    promoted_in_between.history = TimelineHistory::parse(2, "1\t0/3022418\t\n");
+    EXPECT_EQ(judge(promoted_in_between, facts), "R07 trim");
+}
+
+TEST(TargetFacts, OfAPromotedNodeReadItsNewTimelineFromItsBegin) {
+    const NodeReport report = parsed("promoted");
+    EXPECT_EQ(wal_scan_start(report), lsn("0/3033D78"));
+    NodeReport before_its_checkpoint = report;
+    ControlData control = *report.control;
+    control.redo = lsn("0/2000028");
+    before_its_checkpoint.control = control;
+    EXPECT_EQ(wal_scan_start(before_its_checkpoint), lsn("0/3031EE8"));
+
+    const TargetFacts facts = facts_of("promoted");
+    EXPECT_EQ(facts.timeline(), 2U);
+    EXPECT_EQ(facts.was_primary, Known<bool>(true));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3033DF0")));
+}
+
+// A former primary that was started as a standby and never became consistent.
+TEST(TargetFacts, OfAStandbyWithoutAMinimumRecoveryPointAreThoseOfAPrimary) {
+    for (const char* state : {"in archive recovery", "shut down in recovery"}) {
+        const NodeReport report =
+            parse_node_report(replaced(report_of("primary_crashed"), "in production", state));
+        const TargetFacts facts = target_facts(0, report, report_of("primary_crashed.waldump"));
+        EXPECT_EQ(facts.was_primary, Known<bool>(true)) << state;
+        EXPECT_EQ(facts.on_disk, Known<Lsn>(lsn("0/3031EE8"))) << state;
+    }
+}
+
+TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
+    const NodeReport report =
+        parse_node_report(replaced(report_of("standby_clean"), "location:           0/2000060",
+                                   "location:           0/3030000"));
+    EXPECT_EQ(target_facts(0, report, "").on_disk, Known<Lsn>(lsn("0/3030000")));
+}
+
+TEST(TargetFacts, KnowTheEndOfAStandbyWithoutRecordsToBeItsMinimumRecoveryPoint) {
+    const TargetFacts facts = target_facts(0, parsed("standby_clean"), "pg_waldump: fatal: no\n");
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3022418")));
+}
+
+TEST(TargetFacts, TakeTheLaterOfRecordsAndMinimumRecoveryPoint) {
+    const NodeReport report =
+        parse_node_report(replaced(report_of("standby_crashed"), "0/3022418", "0/4000000"));
+    EXPECT_EQ(target_facts(0, report, report_of("standby_crashed.waldump")).end_of_wal,
+              Known<Lsn>(lsn("0/4000000")));
+}
+
+TEST(TargetFacts, DoNotKnowTheEndOfAPrimaryWithoutRecords) {
+    const TargetFacts facts =
+        target_facts(0, parsed("primary_crashed"),
+                     "pg_waldump: error: could not find file \"000000010000000000000002\"\n\n");
+    ASSERT_FALSE(facts.end_of_wal);
+    EXPECT_EQ(facts.end_of_wal.why(),
+              "pg_waldump found no record from 0/2000028 on timeline 1: pg_waldump: error: could "
+              "not find file \"000000010000000000000002\"");
+    EXPECT_FALSE(facts.on_disk);
+    EXPECT_EQ(judge(promoted_at_their_end(), facts), "R01 refuse");
+    EXPECT_FALSE(target_facts(0, parsed("primary_crashed"), "").end_of_wal);
+}
+
+TEST(TargetFacts, DoNotKnowAHistoryThatMakesNoSense) {
+    const NodeReport report = parse_node_report(
+        replaced(report_of("promoted"), "history: 1\t0/3031EE8", "history: 1\tnowhere"));
+    EXPECT_EQ(wal_scan_start(report), lsn("0/3033D78")) << "the look goes on without it";
+    for (const std::string& waldump : {report_of("promoted.waldump"), std::string()}) {
+        const TargetFacts facts = target_facts(0, report, waldump);
+        ASSERT_FALSE(facts.history);
+        EXPECT_EQ(facts.history.why(),
+                  "00000002.history:1: expected a switchpoint such as 0/3000110");
+        EXPECT_TRUE(facts.system_identifier);
+    }
+}
+
+TEST(TargetFacts, TellWhetherARewindIsPossible) {
+    EXPECT_EQ(facts_of("primary_clean").pg_rewind_installed, Known<bool>(true));
+    const NodeReport without =
+        parse_node_report(replaced(report_of("primary_clean"), "pg_rewind: yes\n", ""));
+    EXPECT_EQ(target_facts(0, without, "").pg_rewind_installed, Known<bool>(false));
+    EXPECT_TRUE(target_facts(0, parsed("marked"), "").unfinished_marker);
+}
+
+}  // namespace
+}  // namespace hooks
