@@ -31,28 +31,32 @@ void remove_directory(const std::string& base) {
 }
 
 // By the files of the cluster first, in good order. Whatever is left was started by it too, as
-// this process adopts all its orphans: an initdb, a pgpool that has no pid file yet.
+// this process adopts all its orphans: an initdb, a server that has not written its pid file yet.
+// They get the time to end by themselves or to show up there. What is killed instead leaves shared
+// memory behind.
 void end_family(const std::string& base) {
-    harness::end_cluster(base);
-    // Asked first, so that they free their shared memory.
-    const Deadline patience = Deadline::after(std::chrono::seconds(5));
-    const Deadline deadline = Deadline::after(std::chrono::seconds(10));
+    const Deadline term = Deadline::after(std::chrono::seconds(3));
+    const Deadline kill = Deadline::after(std::chrono::seconds(6));
+    const Deadline deadline = Deadline::after(std::chrono::seconds(15));
     for (;;) {
+        harness::end_cluster(base);
         bool alive = false;
         for (const pid_t pid : harness::descendants_of(::getpid())) {
-            if (harness::is_alive(pid)) {
-                alive = true;
-                ::kill(pid, patience.expired() ? SIGKILL : SIGTERM);
+            if (!harness::is_alive(pid)) {
+                continue;
+            }
+            alive = true;
+            if (term.expired()) {
+                ::kill(pid, kill.expired() ? SIGKILL : SIGTERM);
             }
         }
         if (!alive) {
-            harness::end_cluster(base);  // nothing to end any more, but memory to free
             return;
         }
         if (deadline.expired()) {
             throw HarnessError("some processes do not end");
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
 }
 
