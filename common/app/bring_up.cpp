@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <thread>
-
+#include "common/io/poll.h"
 #include "common/io/signals.h"
 
 namespace hooks {
@@ -39,7 +38,9 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
         if (answer.kind == PgAnswer::Kind::denied) {
             throw Error(ErrorKind::unreachable,
                         fmt::format("{}: {}", target.backend.label(), answer.detail),
-                        "Check postgres_user, the passfile and pg_hba.conf of that node.");
+                        !answer.hint.empty()
+                            ? answer.hint
+                            : "Check postgres_user, the passfile and pg_hba.conf of that node.");
         }
         if (answer.kind == PgAnswer::Kind::refused && wait > milliseconds(300) &&
             !server_is_running(target, deadline)) {
@@ -56,11 +57,20 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
                         "pcp_attach_node.");
         }
         throw_if_cancelled();
-        std::this_thread::sleep_for(std::min(wait, deadline.remaining()));
+        pause_for(wait, deadline);
     }
 }
 
 }  // namespace
+
+void drop_slots_of_a_former_primary(PgConnection& standby, Env& env, Deadline deadline) {
+    try {
+        drop_unused_node_slots(standby, deadline);
+    } catch (const Error& error) {
+        env.log.warn("slots for other nodes stay on a standby and keep its WAL back",
+                     {{"node", standby.label()}, {"why", error.what()}});
+    }
+}
 
 void bring_up(Target& target, int major, Env& env, Deadline deadline) {
     look_at_files(target, major, deadline);
@@ -72,7 +82,9 @@ void bring_up(Target& target, int major, Env& env, Deadline deadline) {
 Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline) {
     try {
         const auto standby = wait_for_server(target, env, deadline);
-        return prove_streaming(primary, *standby, deadline.within(proof_patience));
+        const Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
+        drop_slots_of_a_former_primary(*standby, env, deadline);
+        return proof;
     } catch (const Error& error) {
         throw with_server_log(error, target);
     }

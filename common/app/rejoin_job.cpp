@@ -8,6 +8,7 @@
 #include "common/app/node_steps.h"
 #include "common/app/pool.h"
 #include "common/app/run_hook.h"
+#include "common/io/poll.h"
 #include "common/io/signals.h"
 
 namespace hooks {
@@ -37,7 +38,9 @@ class Rejoin {
     Deadline quick() const { return env_.deadline.within(env_.config.follow_timeout); }
 
     void connect_primary();
+    void lock();
     void check_primary();
+    void check_port_is_free(Deadline deadline);
     TargetFacts look(Deadline deadline);
     TargetFacts look_when_reachable();
     Decision decide();
@@ -59,6 +62,7 @@ class Rejoin {
     std::optional<RejoinVerdict> verdict_;
     std::optional<Proof> proof_;
     bool replaced_ = false;
+    bool rewinding_ = false;  // a step that a base backup can take the place of
 };
 
 void Rejoin::connect_primary() {
@@ -80,6 +84,42 @@ void Rejoin::check_primary() {
     }
 }
 
+// A server that answers where none should run is one that was started just now, or one of another
+// directory: then the one that pgpool.conf names must not be filled.
+void Rejoin::check_port_is_free(Deadline deadline) {
+    const PgAnswer answer =
+        PgConnection::open(inspection_conninfo(job_.target, env_.config), env_.hook,
+                           deadline.within(env_.config.connect_timeout));
+    if (answer.kind == PgAnswer::Kind::refused || answer.kind == PgAnswer::Kind::silent) {
+        return;
+    }
+    look_at_files(target_, source_->major, deadline);
+    if (!target_.report.running) {
+        throw Error(
+            ErrorKind::refused,
+            fmt::format("{} answers, but no server runs in {}", job_.target.label(),
+                        target_.directory()),
+            fmt::format("Check backend_port{0} and backend_data_directory{0} in pgpool.conf; "
+                        "SHOW data_directory tells where the server is.",
+                        job_.target.id));
+    }
+}
+
+// The hook that handed this node over may still be on its way out.
+void Rejoin::lock() {
+    const Deadline patience = quick().within(seconds(job_.wait_for_host ? 2 : 0));
+    for (;;) {
+        try {
+            return lock_node(*primary_, job_.target.id, quick());
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::refused || patience.expired()) {
+                throw;
+            }
+        }
+        pause_for(milliseconds(100), patience);
+    }
+}
+
 TargetFacts Rejoin::look(Deadline deadline) {
     target_.node =
         target_.node ? std::move(target_.node) : make_node(job_.target, env_.config, deadline);
@@ -93,6 +133,9 @@ TargetFacts Rejoin::look(Deadline deadline) {
     }
     if (present_.empty()) {
         present_ = present_primary_conninfo(target_, deadline);
+    }
+    if (!target_.report.running) {
+        check_port_is_free(deadline);
     }
     if (!target_.report.running) {
         look_at_wal(target_, deadline);
@@ -112,13 +155,19 @@ TargetFacts Rejoin::look(Deadline deadline) {
         if (answer.kind == PgAnswer::Kind::denied) {
             throw Error(ErrorKind::unreachable,
                         fmt::format("{}: {}", job_.target.label(), answer.detail),
-                        "Check postgres_user, the passfile and pg_hba.conf of that node.");
+                        !answer.hint.empty()
+                            ? answer.hint
+                            : "Check postgres_user, the passfile and pg_hba.conf of that node.");
         }
         if (patience.expired()) {
             TargetFacts facts;
             facts.node = job_.target.id;
             facts.running = true;
             facts.major = target_.report.major;
+            if (target_.report.control) {
+                facts.system_identifier = target_.report.control->system_identifier;
+                facts.was_primary = target_.report.control->state == ClusterState::in_production;
+            }
             return facts;
         }
         throw_if_cancelled();
@@ -128,26 +177,32 @@ TargetFacts Rejoin::look(Deadline deadline) {
 
 TargetFacts Rejoin::look_when_reachable() {
     const Deadline deadline = quick();
-    std::string last;
+    std::optional<Error> last;
     for (milliseconds wait{500};; wait = std::min<milliseconds>(wait * 2, seconds(5))) {
+        // The deadline would end this attempt, and hide what the one before it found.
+        const bool short_of_time = deadline.remaining() < env_.config.connect_timeout;
         try {
             return look(deadline);
         } catch (const Error& error) {
             const bool retry =
                 error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
-            if (!retry || !job_.wait_for_host || env_.dry_run || deadline.expired()) {
+            if (!retry || !job_.wait_for_host || env_.dry_run) {
                 throw;
             }
-            if (last != error.what()) {
-                last = error.what();
+            if (deadline.expired()) {
+                throw last && short_of_time ? *last : error;
+            }
+            if (!last || last->message() != error.message()) {
                 env_.log.warn("node cannot be looked at yet, trying again until follow_timeout",
                               {{"node", std::to_string(job_.target.id)},
-                               {"why", last},
+                               {"why", error.what()},
                                {"next", error.hint()}});
             }
+            if (!last || !short_of_time) {
+                last = error;
+            }
         }
-        throw_if_cancelled();
-        std::this_thread::sleep_for(std::min(wait, deadline.remaining()));
+        pause_for(wait, deadline);
         check_primary();
     }
 }
@@ -224,7 +279,8 @@ RecoverySettings Rejoin::settings() const {
 }
 
 bool Rejoin::perform(const Step& step) {
-    if (is_point_of_no_return(step) || std::holds_alternative<BaseBackup>(step)) {
+    if (is_point_of_no_return(step) || std::holds_alternative<BaseBackup>(step) ||
+        std::holds_alternative<StopServer>(step)) {
         check_primary();
     }
     if (const auto* s = std::get_if<CreateSlots>(&step)) {
@@ -236,11 +292,15 @@ bool Rejoin::perform(const Step& step) {
     } else if (std::holds_alternative<Checkpoint>(step)) {
         checkpoint_on_new_timeline(*primary_, quick());
     } else if (std::holds_alternative<SettleCrash>(step)) {
+        rewinding_ = true;
         settle_crash(target_, env_, copy_deadline_);
+        rewinding_ = false;
     } else if (const auto* trim = std::get_if<TrimWal>(&step)) {
         trim_wal(target_, trim->timeline, trim->from, quick());
     } else if (std::holds_alternative<Rewind>(step)) {
+        rewinding_ = true;
         rewind(target_, rewind_source(), env_, copy_deadline_);
+        rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
         base_backup(target_, backup_source(), slot_name(job_.target.id),
                     same_cluster_ && target_.report.data_directory, source_->major, env_,
@@ -287,13 +347,12 @@ std::string Rejoin::summary(const Decision& decision) const {
 Verdict Rejoin::run() {
     connect_primary();
     if (!env_.dry_run) {
-        lock_node(*primary_, job_.target.id, quick());
+        lock();
     }
     // A look, a stop, a look, a rewind that fails, a look, a base backup: more rounds than that
     // mean that somebody else changes the node at the same time.
     for (int round = 0; round < 6; ++round) {
         const Decision decision = decide();
-        const bool rewinding = verdict_->action == RejoinAction::rewind;
         try {
             const Carried carried =
                 carry_out(decision, env_, [&](const Step& step) { return perform(step); });
@@ -306,14 +365,15 @@ Verdict Rejoin::run() {
                     remove_previous(target_, env_, quick());
                 }
             }
-            return verdict_of(decision, carried, carried == Carried::out ? summary(decision) : "");
+            return verdict_of(decision, carried, carried == Carried::out ? summary(decision) : "",
+                              env_);
         } catch (const Error& error) {
-            if (!rewinding || env_.proving || error.kind() != ErrorKind::command ||
-                !policy_.base_backup) {
+            if (!rewinding_ || error.kind() != ErrorKind::command || !policy_.base_backup) {
                 throw;
             }
             env_.log.warn("the rewind failed; looking again",
                           {{"node", std::to_string(job_.target.id)}, {"why", error.what()}});
+            rewinding_ = false;
             policy_.rewind_obstacle = "it was tried and failed: " + error.message();
         }
     }
