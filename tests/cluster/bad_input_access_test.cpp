@@ -164,6 +164,23 @@ TEST_F(SqlAccess, PgpoolRemoteStartSaysThatItCannotProveThatTheNodeStreams) {
     }
 }
 
+TEST_F(SqlAccess, OfTheNodeOnlyWhileThePrimaryLetsUsIn) {
+    const std::string passfile = write(
+        "halfpass", cluster.host(1) + ":*:*:postgres:wrong\n" + read_file(cluster.passfile()));
+    const Obstacle obstacle{"wrong password of one node",
+                            "passfile = '" + passfile + "'\nfollow_timeout = '1s'\n",
+                            {"password authentication failed for user \"postgres\""},
+                            {cluster.host(1) + ":5432:*:postgres:PASSWORD", passfile}};
+    Words worker = follow();
+    worker.insert(worker.begin(), "--worker");
+    refuses("follow_primary_command", worker, obstacle, ExitCode::unreachable,
+            {"looking at the node", label(1)});
+    refuses("recovery_1st_stage", recover(), obstacle, ExitCode::unreachable,
+            {"looking at the node", label(1)});
+    refuses("pgpool_remote_start", start_it(), obstacle, ExitCode::not_verified,
+            {"prove that node 1 streams", label(1)});
+}
+
 class SshAccess : public Access {
   protected:
     static std::string quoted(const std::string& key, const std::string& value) {
@@ -280,6 +297,33 @@ TEST_F(SshAccess, PgpoolRemoteStart) {
     for (const Obstacle& obstacle : obstacles(1)) {
         refuses("pgpool_remote_start", start_it(), obstacle, exit_for(obstacle),
                 steps("looking at the node", 1), seconds(2));
+    }
+}
+
+// The server of a node is known by its data directory, and pgpool.conf has another one.
+TEST_F(Access, DataDirectoryOfAnotherServerInPgpoolConf) {
+    const std::string wrong = path("elsewhere");
+    const std::string text = read_file(path("pgpool/pgpool.conf"));
+    for (const int node : {0, 1}) {
+        const std::string id = std::to_string(node);
+        write("pgpool.conf", text + "backend_data_directory" + id + " = '" + wrong + "'\n");
+        const Obstacle obstacle{"another directory of node " + id,
+                                "pgpool_conf = '" + path("pgpool.conf") + "'\n",
+                                {"answers, but no server runs in " + wrong},
+                                {"backend_data_directory"}};
+        if (node == 0) {
+            Words words = lost_primary();
+            words[3] = wrong;
+            refuses("failover_command", words, obstacle, ExitCode::refused, {label(0)});
+        } else {
+            Words words = recover();
+            words[2] = wrong;
+            refuses("recovery_1st_stage", words, obstacle, ExitCode::refused, {label(1)});
+            words = follow();
+            words[3] = wrong;
+            words.insert(words.begin(), "--worker");
+            refuses("follow_primary_command", words, obstacle, ExitCode::refused, {label(1)});
+        }
     }
 }
 
