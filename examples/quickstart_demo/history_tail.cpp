@@ -30,11 +30,12 @@ void HistoryTail::catch_up() {
         const std::string rule = logfmt_value(line, "rule");
         const std::string next = logfmt_value(line, "next");
         std::string told = rule.empty() ? "" : rule + ", ";
-        told += logfmt_value(line, "verdict") + " [" + logfmt_value(line, "took_ms") + " ms]";
+        told += logfmt_value(line, "verdict");
         if (!good) {
-            told += " exit code " + logfmt_value(line, "exit") + ". " + next;
+            told += " Exit code " + logfmt_value(line, "exit") + ". " + next;
         }
-        narrator_.verdict(logfmt_value(line, "hook"), told, good);
+        narrator_.verdict(logfmt_value(line, "hook") + ", " + logfmt_value(line, "took_ms") + " ms",
+                          told, good);
     }
 }
 
