@@ -74,8 +74,6 @@ Ending Story::tell() {
         writer_.stop();
         if (on_failure == Ending::bad && options_.keep) {
             say_how_to_use();
-        } else if (on_failure == Ending::bad) {
-            std::fprintf(stderr, "With --keep everything stays for you to look at.\n");
         }
     } catch (const std::exception&) {
         // Said enough.

@@ -123,6 +123,10 @@ int supervise(const std::string& base, bool keep, const std::function<Ending()>&
             return result;
         }
         result = result == 0 ? 0 : 1;
+        // Some disks take seconds for it.
+        std::printf("\nEnding the servers and removing %s; --keep would leave them to you\n",
+                    base.c_str());
+        std::fflush(stdout);
     } else {
         std::fprintf(stderr, "quickstart: the demo was ended by SIG%s\n",
                      ::sigabbrev_np(WTERMSIG(status)));
