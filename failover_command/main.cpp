@@ -46,7 +46,7 @@ class Failover {
             const Carried carried =
                 carry_out(decision, env_, [&](const Step& step) { return perform(step); });
             if (carried != Carried::interrupted_for_new_look) {
-                return verdict_of(decision, carried, done_);
+                return verdict_of(decision, carried, done_, env_);
             }
             if (env_.deadline.expired()) {
                 throw Error(ErrorKind::timeout,

@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "common/app/bring_up.h"
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
@@ -35,7 +36,7 @@ class Follow {
         try {
             const Carried carried =
                 carry_out(decision, env_, [&](const Step& step) { return perform(step); });
-            return verdict_of(decision, carried, done_);
+            return verdict_of(decision, carried, done_, env_);
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::timeout && error.kind() != ErrorKind::unreachable) {
                 throw;
@@ -44,7 +45,7 @@ class Follow {
                           {{"node", std::to_string(request_.node)}, {"why", error.what()}});
             env_.proving = false;
             hand_over();
-            return verdict_of(decision, Carried::out, done_);
+            return verdict_of(decision, Carried::out, done_, env_);
         }
     }
 
@@ -101,6 +102,7 @@ class Follow {
             repoint(*standby, conninfo.str(), slot_name(target_.id), quick_);
         } else if (std::holds_alternative<ProveStreaming>(step)) {
             const Proof proof = prove_streaming(*primary, *standby, quick_);
+            drop_slots_of_a_former_primary(*standby, env_, quick_);
             done_ = fmt::format(
                 "{} follows {} on timeline {}, streams and replayed {}; its server "
                 "was not restarted",

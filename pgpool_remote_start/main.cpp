@@ -31,20 +31,26 @@ class RemoteStart {
         if (carried == Carried::out) {
             remove_previous(target_, env_, env_.deadline);
         }
-        return verdict_of(decision, carried, done_);
+        return verdict_of(decision, carried, done_, env_);
     }
 
   private:
     bool perform(const Step& step) {
         if (std::holds_alternative<StartServer>(step)) {
+            if (backend_.id >= 0) {
+                primary_ = connect_primary();
+                lock_node(*primary_, backend_.id, env_.deadline);
+            }
             start_server(target_, env_, env_.deadline);
             return true;
         }
         target_.backend.port = find_port();
-        const auto primary = connect_primary();
-        const Proof proof = prove_standby(target_, *primary, env_, env_.deadline);
+        if (!primary_) {
+            primary_ = connect_primary();
+        }
+        const Proof proof = prove_standby(target_, *primary_, env_, env_.deadline);
         done_ = fmt::format("{}:{} is a standby on timeline {}, streams from {} and replayed {}",
-                            backend_.host, target_.backend.port, proof.timeline, primary->label(),
+                            backend_.host, target_.backend.port, proof.timeline, primary_->label(),
                             proof.marker);
         return true;
     }
@@ -98,6 +104,7 @@ class RemoteStart {
     Env& env_;
     Backend backend_;
     Target target_;
+    std::unique_ptr<PgConnection> primary_;  // holds the lock of the node
     std::string done_;
 };
 

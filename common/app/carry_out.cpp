@@ -1,4 +1,4 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <cstdio>
 
@@ -25,7 +25,19 @@ void log_decision(const Decision& decision, Env& env) {
                   {{"rule", rule_of(decision)}, {"reason", reason_of(decision)}});
 }
 
+bool changes_something(const Step& step) {
+    return !std::holds_alternative<LookAgain>(step) &&
+           !std::holds_alternative<ProveStreaming>(step) && !std::holds_alternative<HandOver>(step);
+}
+
 }  // namespace
+
+std::string effects_of(const Env& env) {
+    if (env.effects.empty()) {
+        return "nothing was changed";
+    }
+    return fmt::format("after: {}", fmt::join(env.effects, "; "));
+}
 
 Carried carry_out(const Decision& decision, Env& env,
                   const std::function<bool(const Step&)>& perform) {
@@ -55,6 +67,9 @@ Carried carry_out(const Decision& decision, Env& env,
         const bool go_on = in_context(text(step), [&] {
             return env.timings.measure(name(step), [&] { return perform(step); });
         });
+        if (changes_something(step)) {
+            env.effects.push_back(text(step));
+        }
         if (!go_on) {
             return Carried::interrupted_for_new_look;
         }
@@ -64,7 +79,8 @@ Carried carry_out(const Decision& decision, Env& env,
     return Carried::out;
 }
 
-Verdict verdict_of(const Decision& decision, Carried carried, std::string done_text) {
+Verdict verdict_of(const Decision& decision, Carried carried, std::string done_text,
+                   const Env& env) {
     Verdict verdict;
     verdict.rule = rule_of(decision);
     switch (carried) {
@@ -79,8 +95,9 @@ Verdict verdict_of(const Decision& decision, Carried carried, std::string done_t
             verdict.text = "dry run, nothing was changed: " + reason_of(decision);
             break;
         case Carried::refused:
-            verdict.code = ExitCode::refused;
-            verdict.text = "refused, nothing was changed: " + reason_of(decision);
+            // An earlier look may have led to a step; then this is an end midway.
+            verdict.code = env.effects.empty() ? ExitCode::refused : ExitCode::failed_midway;
+            verdict.text = fmt::format("refused, {}: {}", effects_of(env), reason_of(decision));
             verdict.next = std::get<Refuse>(decision).next;
             break;
     }

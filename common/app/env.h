@@ -58,8 +58,9 @@ struct Env {
     std::string state_dir;  // empty when none can be written
     Arguments arguments;    // as given, without the options
     Timings timings;
-    bool past_no_return = false;  // a step that cannot be undone was begun
-    bool proving = false;         // everything was done; only the proof is outstanding
+    std::vector<std::string> effects;  // steps that changed something, as text
+    bool past_no_return = false;       // a step that cannot be undone was begun
+    bool proving = false;              // everything was done; only the proof is outstanding
 };
 
 }  // namespace hooks

@@ -256,12 +256,13 @@ void base_backup(Target& target, const Conninfo& source, const std::string& slot
             fmt::format("{}: no programs of PostgreSQL {} were found", target.node->label(), major),
             "Set postgres_bin_dir in hooks.conf.");
     }
-    if (report.symbolic_link || !report.parent_writable) {
+    if (report.symbolic_link || report.mount_point || !report.parent_writable) {
         throw Error(ErrorKind::refused,
                     fmt::format("{}: no base backup can be made beside {}: {}",
                                 target.node->label(), target.directory(),
-                                report.symbolic_link ? "it is a symbolic link"
-                                                     : "its parent directory is not writable"),
+                                report.mount_point     ? "it is a mount point"
+                                : report.symbolic_link ? "it is a symbolic link"
+                                                       : "its parent directory is not writable"),
                     "Rebuild this node by hand, or move its data directory.");
     }
     const std::string& work = report.work_directory;

@@ -53,8 +53,8 @@ esac
 if [ -f "$newest" ]; then tail -n 12 -- "$newest"; fi
 )sh";
 
-// PGDATA, BIN_DIR, WORK, SECONDS, MAJOR, CONFIG_FILE. Nobody can reach it: no address, a socket
-// in a directory of its own. Where it hangs it is put down hard: nothing of it is needed.
+// PGDATA, BIN_DIR, WORK, SECONDS, MAJOR, CONFIG_FILE, TIMELINE. Nobody can reach it: no address, a
+// socket in a directory of its own. Where it hangs it is put down hard: nothing of it is needed.
 constexpr std::string_view settle_script = R"sh(
 umask 077
 mkdir -p -- "$3"
@@ -68,6 +68,9 @@ if [ "$5" -ge 12 ]; then
     sync "$1/standby.signal" "$1"
     rm -f -- "$1/recovery.conf" "$1/recovery.signal"
     options="$options -c primary_conninfo='' -c primary_slot_name='' -c restore_command=''"
+    # Its own timeline to the end: a history file that an earlier attempt fetched leads elsewhere.
+    options="$options -c recovery_target_timeline=$7 -c recovery_target='' -c recovery_target_lsn=''"
+    options="$options -c recovery_target_time='' -c recovery_target_xid='' -c recovery_target_name=''"
 else
     rm -f -- "$1/recovery.done"
     printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
@@ -162,7 +165,8 @@ void settle_crash(Target& target, Env& env, Deadline deadline) {
     const Outcome outcome = target.node->run_script(
         settle_script,
         {target.directory(), target.report.bin_dir, target.report.work_directory,
-         whole_seconds(share), std::to_string(target.report.major), target.report.config_file},
+         whole_seconds(share), std::to_string(target.report.major), target.report.config_file,
+         std::to_string(target.report.control->timeline())},
         deadline);
     if (!outcome.ok()) {
         throw Error(ErrorKind::command,

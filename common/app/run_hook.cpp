@@ -329,6 +329,7 @@ int run_hook(const HookSpec& spec, int argc, char** argv) {
                         {},
                         options.words,
                         {},
+                        {},
                         false,
                         false});
         env->state_dir = options.dry_run ? std::string() : find_state_dir(env->config, log);
@@ -338,9 +339,8 @@ int run_hook(const HookSpec& spec, int argc, char** argv) {
         verdict = verdict_of_error(error, env ? &*env : nullptr);
     } catch (const Interrupted& interrupted) {
         verdict.code = ExitCode::interrupted;
-        verdict.text = fmt::format("stopped by signal {} ({})", interrupted.signal,
-                                   env && env->past_no_return ? "after a step that cannot be undone"
-                                                              : "nothing was changed for good");
+        verdict.text = fmt::format("stopped by signal {}, {}", interrupted.signal,
+                                   env ? effects_of(*env) : "nothing was changed");
         verdict.next = "Run it again: the next run looks at what is there and goes on from it.";
     } catch (const std::exception& error) {
         verdict.code = ExitCode::internal;

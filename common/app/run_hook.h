@@ -26,7 +26,11 @@ enum class Carried { out, interrupted_for_new_look, nothing, refused, dry_run };
 Carried carry_out(const Decision& decision, Env& env,
                   const std::function<bool(const Step&)>& perform);
 
+// "nothing was changed", or "after: stop the server of node 0 (fast)".
+std::string effects_of(const Env& env);
+
 // The verdict for a decision that changed nothing, or whose plan was carried out.
-Verdict verdict_of(const Decision& decision, Carried carried, std::string done_text);
+Verdict verdict_of(const Decision& decision, Carried carried, std::string done_text,
+                   const Env& env);
 
 }  // namespace hooks

@@ -81,6 +81,15 @@ bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline)
         .empty();
 }
 
+void drop_unused_node_slots(PgConnection& standby, Deadline deadline) {
+    for (const PgRow& row : standby.query(
+             "SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'physical' AND "
+             "NOT active AND slot_name ~ '^pgpool_node_[0-9]+$'",
+             deadline)) {
+        drop_slot(standby, row.at(0).value_or(""), deadline);
+    }
+}
+
 bool slots_are_bounded(PgConnection& server, Deadline deadline) {
     return server.major_version() >= 13 &&
            server.value("SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'",

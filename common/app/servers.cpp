@@ -222,6 +222,10 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
 
 void lock_node(PgConnection& primary, int node_id, Deadline deadline) {
     constexpr int lock_class = 0x70676868;  // "pghh", so that it does not meet other people's locks
+    if (primary.major_version() >= 14) {
+        // The session holds the lock through hours of a base backup without a word.
+        primary.query("SET idle_session_timeout = 0", deadline);
+    }
     if (primary.value(fmt::format("SELECT pg_try_advisory_lock({}, {})", lock_class, node_id),
                       deadline) == "t") {
         return;

@@ -36,6 +36,9 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
 void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline);
 // False when it is in use, and therefore left alone; true also when there is none.
 bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline);
+// Slots for other nodes on a server that is a standby now. Nobody uses them, and they would keep
+// its WAL back until its disk is full. One in use is left alone.
+void drop_unused_node_slots(PgConnection& standby, Deadline deadline);
 // Whether a slot cannot keep back WAL without limit (13 and later, max_slot_wal_keep_size set).
 bool slots_are_bounded(PgConnection& server, Deadline deadline);
 

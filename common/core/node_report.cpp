@@ -23,9 +23,16 @@ parent=$(dirname -- "$pgdata")
 if [ -w "$parent" ]; then say parent_writable yes; fi
 if [ -e "$work/rewind-unfinished" ]; then say unfinished_marker yes; fi
 if [ -L "$pgdata" ]; then say symbolic_link yes; fi
+if mountpoint -q -- "$pgdata" 2>/dev/null; then say mount_point yes; fi
+here=$(cd -- "$pgdata" 2>/dev/null && pwd -P || true)
+attached=
 for process in /proc/[0-9]*; do
-    name=$(cat "$process/comm" 2>/dev/null || true)
+    { read -r name <"$process/comm"; } 2>/dev/null || continue
     case $name in
+        postgres | postmaster)
+            if [ -n "$here" ] && [ "$(readlink "$process/cwd" 2>/dev/null || true)" = "$here" ]; then
+                attached="$attached ${process#/proc/}"
+            fi ;;
         pg_rewind | pg_basebackup | sh) # sh: a swap that goes on after its hook
             if tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
                 if [ "$name" = sh ]; then
@@ -73,21 +80,27 @@ if [ ! -f "$pgdata/PG_VERSION" ]; then
 fi
 
 # The pid alone proves nothing: it may be a zombie's, or belong to another program by now.
+runs=
 if [ -f "$pgdata/postmaster.pid" ]; then
     pid=$(head -n 1 -- "$pgdata/postmaster.pid")
     pid=${pid#-} # that of a single-user server is negative
     if [ -r "/proc/$pid/stat" ]; then
         state=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -c1)
-        here=$(cd -- "$pgdata" && pwd -P)
         there=$(readlink "/proc/$pid/cwd" 2>/dev/null || true)
-        if [ "$state" != Z ] && [ "$there" = "$here" ]; then say running "$pid"; fi
+        if [ "$state" != Z ] && [ "$there" = "$here" ]; then
+            runs=yes
+            say running "$pid"
+        fi
     fi
+fi
+if [ -z "$runs" ] && [ -n "$attached" ]; then
+    # They may still write what they have in memory, and no server starts beside them.
+    say busy "what is left of a server that ended, pid$attached,"
 fi
 for name in standby.signal recovery.signal recovery.conf; do
     if [ -e "$pgdata/$name" ]; then say file "$name"; fi
 done
 if command -v pg_lsclusters >/dev/null 2>&1; then
-    here=$(cd -- "$pgdata" && pwd -P)
     pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ directory _; do
         if [ "$directory" = "$pgdata" ] || [ "$directory" = "$here" ]; then
             say debian_cluster "$v/$name"
@@ -179,6 +192,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.work_directory = value;
         } else if (key == "busy") {
             report.busy = value;
+        } else if (key == "mount_point") {
+            report.mount_point = true;
         } else if (key == "symbolic_link") {
             report.symbolic_link = true;
         } else if (key == "parent_writable") {

@@ -31,6 +31,7 @@ struct NodeReport {
     std::string config_file;     // empty: postgresql.conf in PGDATA
     std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
     bool parent_writable = false;
+    bool mount_point = false;       // PGDATA itself is one
     bool symbolic_link = false;     // PGDATA itself is one
     std::string busy;               // "pg_rewind, pid 4711": somebody works on these files
     bool interrupted_swap = false;  // it stands in previous/, and its replacement in incoming/

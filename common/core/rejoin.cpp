@@ -216,6 +216,19 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             fmt::format("{} is still in recovery: it is no primary to follow", node_name(s.node)));
     }
     if (t.running && !t.serving) {
+        if (t.system_identifier && *t.system_identifier != s.system_identifier) {
+            return verdict("R02", RejoinAction::refuse,
+                           fmt::format("a server of another cluster runs on {}", node_name(t.node)),
+                           "Look whose server that is: it is not touched.");
+        }
+        if (!policy.stop_running_primary && t.was_primary && *t.was_primary) {
+            return verdict("R10", RejoinAction::refuse,
+                           fmt::format("a former primary is coming up on {} and rejoin_old_primary "
+                                       "is off",
+                                       node_name(t.node)),
+                           fmt::format("Stop the server of {}; then run pcp_recovery_node.",
+                                       node_name(t.node)));
+        }
         return verdict(
             "R11", RejoinAction::stop_and_look_again,
             fmt::format("the server of {} runs but does not let anybody in", node_name(t.node)));
@@ -234,6 +247,21 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             policy, "R09",
             fmt::format("{} has no data directory with a PG_VERSION", node_name(t.node)),
             node_name(t.node));
+    }
+    if (t.serving && !policy.online_recovery && t.history && t.timeline() > s.history.timeline()) {
+        const TimelineEntry* common = t.history->find(s.history.timeline());
+        if (common != nullptr && common->begin == s.history.entries().back().begin) {
+            // Pgpool may call with a primary that a later failover left behind.
+            return verdict(
+                "R04", RejoinAction::refuse,
+                fmt::format(
+                    "{} follows timeline {}, which began after the one of {}: it is {} that "
+                    "is out of date",
+                    node_name(t.node), t.timeline(), node_name(s.node), node_name(s.node)),
+                fmt::format(
+                    "If {} shall be the primary all the same, run pcp_recovery_node for {}.",
+                    node_name(s.node), node_name(t.node)));
+        }
     }
     if (t.running && t.was_primary && *t.was_primary) {
         if (!policy.stop_running_primary) {

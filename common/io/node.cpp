@@ -37,6 +37,8 @@ constexpr std::string_view kReplaceScript =
     "else chmod \"$3\" \"$tmp\"; fi; "
     "sync \"$tmp\"; mv -fT -- \"$tmp\" \"$file\"; sync .; trap - EXIT";
 
+constexpr std::string_view kContentMark = "-- file --\x1e";
+
 void require_absolute(const std::string& path) {
     if (path.empty() || path[0] != '/' || path.back() == '/') {
         throw Error(ErrorKind::internal, "not the absolute path of a file: \"" + path + "\"");
@@ -64,14 +66,19 @@ Outcome Node::run_script(std::string_view script, const std::vector<std::string>
 std::optional<std::string> Node::read_file(const std::string& path, Deadline deadline) {
     require_absolute(path);
     Command command;
-    command.argv = {"cat", "--", path};
+    // A login shell may print something first (.bashrc): the file is what stands behind the mark.
+    command.argv = {"/bin/sh",   "-c", "printf %s \"$2\"; exec cat -- \"$1\"",
+                    "read_file", path, std::string(kContentMark)};
     Outcome outcome = run(command, deadline);
-    if (outcome.ok() && !outcome.output_held_open) {
-        return std::move(outcome.out);
+    const std::size_t mark = outcome.out.find(kContentMark);
+    const std::string content =
+        mark == std::string::npos ? "" : outcome.out.substr(mark + kContentMark.size());
+    if (outcome.ok() && !outcome.output_held_open && mark != std::string::npos) {
+        return content;
     }
     // The text for ENOENT, with LC_ALL=C: whatever else went wrong says something else. Testing
     // for the file first would take "permission denied" on its directory for "not there".
-    if (outcome.exit_code == 1 && outcome.out.empty() &&
+    if (outcome.exit_code == 1 && content.empty() &&
         ends_with(outcome.err, ": No such file or directory\n")) {
         return std::nullopt;
     }
