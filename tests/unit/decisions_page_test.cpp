@@ -1,7 +1,6 @@
 // docs/decisions.md names the rules that are in the code, and no other.
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 
 #include "tests/unit/decision_support.h"
@@ -9,11 +8,21 @@
 namespace hooks {
 namespace {
 
-std::set<std::string> ids_in(const std::string& text, const char* pattern) {
-    const std::regex rule(pattern);
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// Every "F05" and the like that stands between `before` and `after`.
+std::set<std::string> ids_in(const std::string& text, const std::string& before = "",
+                             const std::string& after = "") {
     std::set<std::string> ids;
-    for (std::sregex_iterator it(text.begin(), text.end(), rule), end; it != end; ++it) {
-        ids.insert((*it)[1]);
+    for (std::size_t at = before.size(); at + 3 + after.size() <= text.size(); ++at) {
+        const bool is_id = std::string("FHRS").find(text[at]) != std::string::npos &&
+                           is_digit(text[at + 1]) && is_digit(text[at + 2]);
+        if (is_id && text.compare(at - before.size(), before.size(), before) == 0 &&
+            text.compare(at + 3, after.size(), after) == 0) {
+            ids.insert(text.substr(at, 3));
+        }
     }
     return ids;
 }
@@ -29,15 +38,15 @@ TEST(DecisionsPage, HasARowForEveryRuleAndNoOther) {
                              "common/core/rejoin.cpp", "pgpool_remote_start/decide.cpp"}) {
         code += source_of(path);
     }
-    const auto in_code = ids_in(code, "\"([FHRS][0-9]{2})\"");
-    EXPECT_EQ(in_code, ids_in(source_of("docs/decisions.md"), "\n\\| ([FHRS][0-9]{2}) \\|"));
+    const auto in_code = ids_in(code, "\"", "\"");
+    EXPECT_EQ(in_code, ids_in(source_of("docs/decisions.md"), "\n| ", " |"));
     EXPECT_EQ(in_code.size(), 8U + 3U + 11U + 5U);
 }
 
 // Its prose speaks of rules that exist.
 TEST(DecisionsPage, HasEveryRuleThatThePageItselfSpeaksOf) {
     const std::string page = source_of("docs/decisions.md");
-    EXPECT_EQ(ids_in(page, "\\b([FHRS][0-9]{2})\\b"), ids_in(page, "\n\\| ([FHRS][0-9]{2}) \\|"));
+    EXPECT_EQ(ids_in(page), ids_in(page, "\n| ", " |"));
 }
 
 }  // namespace
