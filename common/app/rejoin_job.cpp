@@ -327,18 +327,17 @@ bool Rejoin::perform(const Step& step) {
 }
 
 std::string Rejoin::summary(const Decision& decision) const {
-    std::string out = fmt::format("{} ({})", reason_of(decision), rule_of(decision));
+    std::string out = fmt::format("{} is ready to be started as a standby of {}",
+                                  job_.target.label(), job_.source.label());
     if (proof_) {
         out = fmt::format(
             "{} is a standby of {} on timeline {}, streams and replayed {}; it is "
-            "attached. {}",
-            job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker, out);
-    } else {
-        out = fmt::format("{} is ready to be started as a standby of {}. {}", job_.target.label(),
-                          job_.source.label(), out);
+            "attached",
+            job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker);
     }
+    out += fmt::format(" (why so: {})", reason_of(decision));
     if (verdict_->diverged) {
-        out += fmt::format(" Lost: WAL {} to {}.", verdict_->diverged->first,
+        out += fmt::format("; lost: WAL {} to {}", verdict_->diverged->first,
                            verdict_->diverged->second);
     }
     return out;

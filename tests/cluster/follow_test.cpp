@@ -73,7 +73,7 @@ TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
     expect_history(cluster, "rule=R08");
-    expect_history(cluster, "Lost: WAL 0/");
+    expect_history(cluster, "lost: WAL 0/");
     expect_not_diverged(0);
 }
 
