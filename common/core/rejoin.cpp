@@ -215,12 +215,13 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             "R04", RejoinAction::wait,
             fmt::format("{} is still in recovery: it is no primary to follow", node_name(s.node)));
     }
+    // Before everything that stops a server, whatever else is or is not known of it.
+    if (t.running && t.system_identifier && *t.system_identifier != s.system_identifier) {
+        return verdict("R02", RejoinAction::refuse,
+                       fmt::format("a server of another cluster runs on {}", node_name(t.node)),
+                       "Look whose server that is: it is not touched.");
+    }
     if (t.running && !t.serving) {
-        if (t.system_identifier && *t.system_identifier != s.system_identifier) {
-            return verdict("R02", RejoinAction::refuse,
-                           fmt::format("a server of another cluster runs on {}", node_name(t.node)),
-                           "Look whose server that is: it is not touched.");
-        }
         if (!policy.stop_running_primary && t.was_primary && *t.was_primary) {
             return verdict("R10", RejoinAction::refuse,
                            fmt::format("a former primary is coming up on {} and rejoin_old_primary "
@@ -272,10 +273,11 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
                            fmt::format("Stop the server of {}; then run pcp_recovery_node.",
                                        node_name(t.node)));
         }
-        if (!t.system_identifier || *t.system_identifier != s.system_identifier) {
+        if (!t.system_identifier) {
             return verdict(
                 "R02", RejoinAction::refuse,
-                fmt::format("a primary of another cluster runs on {}", node_name(t.node)),
+                fmt::format("a primary runs on {}, and it is not known of which cluster: {}",
+                            node_name(t.node), t.system_identifier.why()),
                 "Look whose server that is: it is not touched.");
         }
         return verdict("R11", RejoinAction::stop_and_look_again,
@@ -322,7 +324,7 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
         const std::string reason = fmt::format(
             "{} holds another cluster (system identifier {}, {} has {})", node_name(t.node),
             *t.system_identifier, node_name(s.node), s.system_identifier);
-        if (policy.online_recovery && !t.running) {
+        if (policy.online_recovery) {
             return base_backup_or_refuse(policy, "R02", reason, node_name(t.node));
         }
         return verdict(
