@@ -129,9 +129,12 @@ bool everything_known(const TargetFacts& t) {
            t.on_disk && t.redo;
 }
 
+bool same_identifier(const World& w) {
+    return w.t.system_identifier && *w.t.system_identifier == w.s.system_identifier;
+}
+
 bool same_cluster(const World& w) {
-    return w.t.major == w.s.major && w.t.system_identifier &&
-           *w.t.system_identifier == w.s.system_identifier;
+    return w.t.major == w.s.major && same_identifier(w);
 }
 
 // Of what a running or stopped target was asked to do to its files.
@@ -205,11 +208,10 @@ std::string defect_of_plan(const World& w, const Plan& plan) {
         return "follows a node that is no primary";
     }
     if (has<LookAgain>(plan.steps)) {
+        const bool was_primary = w.t.was_primary && *w.t.was_primary;
         const bool foreign =
-            w.t.was_primary && *w.t.was_primary && w.t.serving &&
-            (!w.t.system_identifier || *w.t.system_identifier != w.s.system_identifier);
-        const bool told_not_to =
-            w.t.serving && w.t.was_primary && *w.t.was_primary && !w.policy.stop_running_primary;
+            w.t.system_identifier ? !same_identifier(w) : was_primary && w.t.serving;
+        const bool told_not_to = was_primary && !w.policy.stop_running_primary;
         return outline(plan) != "stop look_again" || !w.t.running || foreign || told_not_to
                    ? "stops a server that is not to be stopped"
                    : "";

@@ -103,6 +103,10 @@ inline std::string judge(const TargetFacts& t, const RejoinPolicy& policy = {}) 
     return judge(source(), t, policy);
 }
 
+inline std::string reason(const TargetFacts& t, const RejoinPolicy& policy = {}) {
+    return judge_rejoin(source(), t, policy).reason;
+}
+
 inline Decision decide_rejoin(const SourceFacts& s, const TargetFacts& t,
                               const RejoinPolicy& policy = {}) {
     return plan_rejoin(judge_rejoin(s, t, policy), s, t, policy);
