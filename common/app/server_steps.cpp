@@ -105,6 +105,7 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
     Promotion result;
     try {
         const auto start = std::chrono::steady_clock::now();
+        Deadline ask_again = Deadline::after(milliseconds(100));
         for (;;) {
             const PgOutcome polled = server.execute(poll_sql, deadline);
             if (!polled.ok) {
@@ -119,6 +120,13 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
                     fmt::format("out of recovery, but still on timeline {}", result.timeline);
             } else {
                 result.detail = "still in recovery";
+                // A startup process that sees the request after one failed attempt to stream, and
+                // before the next one runs, sleeps first, for what is left of
+                // wal_retrieve_retry_interval (5 s). To be asked again wakes it.
+                if (ask_again.expired() && server.major_version() >= 12) {
+                    server.execute("SELECT pg_promote(false)", deadline);
+                    ask_again = Deadline::after(milliseconds(100));
+                }
             }
             if (deadline.expired()) {
                 return result;
