@@ -10,6 +10,7 @@
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
+#include "common/core/connections.h"
 #include "common/io/process.h"
 #include "follow_primary_command/decide.h"
 

@@ -2,11 +2,10 @@
 #include <fmt/format.h>
 
 #include <sstream>
-#include <thread>
 
 #include "common/app/bring_up.h"
 #include "common/app/run_hook.h"
-#include "common/io/signals.h"
+#include "common/io/poll.h"
 #include "pgpool_remote_start/decide.h"
 #include "pgpool_remote_start/request.h"
 
@@ -78,8 +77,7 @@ class RemoteStart {
                                 target_.directory(), end_of_server_log(target_, env_.deadline)),
                     "Correct what its log says, then run pcp_recovery_node again.");
             }
-            throw_if_cancelled();
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            pause_for(std::chrono::milliseconds(50), deadline);
         }
     }
 

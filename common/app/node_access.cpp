@@ -1,11 +1,9 @@
 // Reaching a node, and looking at its files.
 #include <fmt/format.h>
 
-#include <thread>
-
 #include "common/app/node_steps.h"
 #include "common/io/local_node.h"
-#include "common/io/signals.h"
+#include "common/io/poll.h"
 #include "common/io/ssh_node.h"
 #include "common/io/tcp_connect.h"
 
@@ -90,8 +88,7 @@ void look_at_files(Target& target, int expected_major, Deadline deadline) {
                                     target.directory()),
                         "Wait until it has ended, or end it, and run this again.");
         }
-        throw_if_cancelled();
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        pause_for(std::chrono::milliseconds(200), patience);
     }
     const NodeReport& report = target.report;
     if (!report.owner.empty() && report.owner != report.user) {

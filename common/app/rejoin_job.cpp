@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <thread>
-
 #include "common/app/bring_up.h"
 #include "common/app/node_steps.h"
 #include "common/app/pool.h"
 #include "common/app/run_hook.h"
+#include "common/core/connections.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
 
@@ -45,8 +44,6 @@ class Rejoin {
     TargetFacts look_when_reachable();
     Decision decide();
     bool perform(const Step& step);
-    Conninfo rewind_source() const;
-    Conninfo backup_source() const;
     RecoverySettings settings() const;
     std::string summary(const Decision& decision) const;
 
@@ -141,8 +138,15 @@ TargetFacts Rejoin::look(Deadline deadline) {
         look_at_wal(target_, deadline);
         return target_facts(job_.target.id, target_.report, target_.waldump);
     }
-    // A server that has just been started may not be ready yet; for one that hangs, some time must
-    // be left to stop it.
+    // A server that does not let us in will be stopped. That must not be for want of time here: one
+    // that has just been started may not be ready yet, and one that hangs must be stopped, too.
+    const milliseconds fair = std::min(env_.config.connect_timeout, env_.config.follow_timeout / 4);
+    if (deadline.remaining() < 2 * fair) {
+        throw Error(ErrorKind::timeout,
+                    fmt::format("{}: no time is left to see whether its server lets anybody in",
+                                job_.target.label()),
+                    "Run it again, with a longer follow_timeout if need be.");
+    }
     const Deadline patience =
         deadline.within(std::min<milliseconds>(seconds(10), deadline.remaining() / 2));
     for (;;) {
@@ -170,8 +174,7 @@ TargetFacts Rejoin::look(Deadline deadline) {
             }
             return facts;
         }
-        throw_if_cancelled();
-        std::this_thread::sleep_for(milliseconds(200));
+        pause_for(milliseconds(200), patience);
     }
 }
 
@@ -236,40 +239,6 @@ Decision Rejoin::decide() {
     return plan_rejoin(*verdict_, *source_, target, policy_);
 }
 
-Conninfo Rejoin::rewind_source() const {
-    Conninfo conninfo = inspection_conninfo(job_.source, env_.config);
-    // The passfile of this machine means nothing on that one; its own comes by PGPASSFILE.
-    Conninfo remote;
-    for (const char* keyword : {"host", "port", "user", "dbname"}) {
-        remote.set(keyword, *conninfo.find(keyword));
-    }
-    for (const auto& [keyword, value] : env_.config.replication_conninfo.items()) {
-        if (keyword.starts_with("ssl") && keyword != "sslpassword") {  // on a command line
-            remote.set(keyword, value);
-        }
-    }
-    remote.set("connect_timeout", "10");
-    remote.set("keepalives_idle", "10");
-    remote.set("keepalives_interval", "5");
-    remote.set("keepalives_count", "3");
-    if (source_->major >= 12) {
-        remote.set("tcp_user_timeout", "30000");
-    }
-    return remote;
-}
-
-Conninfo Rejoin::backup_source() const {
-    Conninfo remote = rewind_source();
-    Conninfo backup;
-    for (const auto& [keyword, value] : remote.items()) {
-        if (keyword != "dbname") {
-            backup.set(keyword, keyword == "user" ? env_.config.replication_user : value);
-        }
-    }
-    backup.set("application_name", "pgpool-hooks");
-    return backup;
-}
-
 RecoverySettings Rejoin::settings() const {
     RecoverySettings settings;
     settings.primary_conninfo =
@@ -299,12 +268,13 @@ bool Rejoin::perform(const Step& step) {
         trim_wal(target_, trim->timeline, trim->from, quick());
     } else if (std::holds_alternative<Rewind>(step)) {
         rewinding_ = true;
-        rewind(target_, rewind_source(), env_, copy_deadline_);
+        rewind(target_, rewind_source(job_.source, env_.config, source_->major), env_,
+               copy_deadline_);
         rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
-        base_backup(target_, backup_source(), slot_name(job_.target.id),
-                    same_cluster_ && target_.report.data_directory, source_->major, env_,
-                    copy_deadline_);
+        base_backup(target_, backup_source(job_.source, env_.config, source_->major),
+                    slot_name(job_.target.id), same_cluster_ && target_.report.data_directory,
+                    source_->major, env_, copy_deadline_);
         replaced_ = true;
     } else if (std::holds_alternative<WriteRecoverySettings>(step)) {
         write_recovery_settings(target_, settings(), source_->major, quick());
@@ -382,35 +352,6 @@ Verdict Rejoin::run() {
 }
 
 }  // namespace
-
-Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
-                              const Conninfo& present, int major) {
-    Conninfo conninfo;
-    for (const auto& [keyword, value] : present.items()) {
-        const bool of_another_role = keyword == "password" && present.find("user") != nullptr &&
-                                     *present.find("user") != config.replication_user;
-        if (keyword != "hostaddr" && keyword != "dbname" && !of_another_role &&
-            conninfo_keyword_known(major, keyword)) {
-            conninfo.set(keyword, value);
-        }
-    }
-    conninfo.set("host", source.host);
-    conninfo.set("port", std::to_string(source.port));
-    conninfo.set("user", config.replication_user);
-    const NodeOptions& options = config.node(target.id);
-    if (!options.application_name.empty()) {
-        conninfo.set("application_name", options.application_name);
-    } else if (!target.application_name.empty()) {
-        conninfo.set("application_name", target.application_name);
-    } else if (conninfo.find("application_name") == nullptr) {
-        conninfo.set("application_name", slot_name(target.id));
-    }
-    if (!options.passfile.empty()) {
-        conninfo.set("passfile", options.passfile);
-    }
-    conninfo.merge(config.replication_conninfo);
-    return conninfo;
-}
 
 Verdict run_rejoin(const RejoinJob& job, Env& env) {
     return Rejoin(job, env).run();

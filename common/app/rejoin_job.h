@@ -18,11 +18,6 @@ struct RejoinJob {
     bool wait_for_host = false;
 };
 
-// The primary_conninfo of `target`: what it has now (so that sslmode, passfile and the like stay),
-// with host, port, user and application_name of this configuration, and replication_conninfo.
-Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
-                              const Conninfo& present, int major);
-
 // Holds the node's lock for the whole time. Blocks until done: hours for a base backup of
 // terabytes. Throws Error{refused} when another run holds the node.
 Verdict run_rejoin(const RejoinJob& job, Env& env);

@@ -2,21 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "common/app/servers.h"
-#include "common/io/signals.h"
+#include "common/io/poll.h"
 
 namespace hooks {
 namespace {
 
 using std::chrono::milliseconds;
-
-// A pause between two polls; ends early with the deadline.
-void pause(milliseconds span, Deadline deadline) {
-    throw_if_cancelled();
-    std::this_thread::sleep_for(std::min(span, deadline.remaining()));
-}
 
 // The pause before the next poll, a tenth of the time so far: what is over soon is seen soon, and
 // what takes long is not asked for all the time.
@@ -131,7 +124,7 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
             if (deadline.expired()) {
                 return result;
             }
-            pause(pause_after(start, milliseconds(20)), deadline);
+            pause_for(pause_after(start, milliseconds(20)), deadline);
         }
     } catch (const Error& error) {
         if (!lost(error)) {
@@ -183,7 +176,7 @@ void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline) {
                                     "checkpoint",
                                     primary.label()));
         }
-        pause(milliseconds(20), deadline);
+        pause_for(milliseconds(20), deadline);
     }
 }
 
@@ -276,7 +269,7 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
         if (deadline.expired()) {
             throw not_proved();
         }
-        pause(pause_after(start, milliseconds(100)), deadline);
+        pause_for(pause_after(start, milliseconds(100)), deadline);
     }
 }
 

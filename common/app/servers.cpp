@@ -92,18 +92,6 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
 
 }  // namespace
 
-Conninfo inspection_conninfo(const Backend& backend, const Config& config) {
-    Conninfo conninfo;
-    conninfo.set("host", backend.host);
-    conninfo.set("port", std::to_string(backend.port));
-    conninfo.set("user", config.postgres_user);
-    conninfo.set("dbname", config.postgres_database);
-    if (!config.passfile.empty()) {
-        conninfo.set("passfile", config.passfile);
-    }
-    return conninfo;
-}
-
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env) {
     const Deadline deadline = env.deadline.within(env.config.connect_timeout);
     std::vector<std::future<ServerLook>> futures;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/app/env.h"
+#include "common/core/connections.h"
 #include "common/core/rejoin.h"
 #include "common/core/server_facts.h"
 #include "common/io/pg_connection.h"
@@ -15,9 +16,6 @@ struct ServerLook {
     ServerSeen seen;
     std::unique_ptr<PgConnection> connection;  // when it serves
 };
-
-// How inspection and promotion connect: postgres_user, postgres_database, passfile.
-Conninfo inspection_conninfo(const Backend& backend, const Config& config);
 
 // In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);

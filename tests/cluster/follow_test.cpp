@@ -8,6 +8,16 @@ namespace {
 
 using std::chrono::seconds;
 
+// Verdicts in the history; the logs of the workers are left out.
+long count(const std::string& log, const std::string& what) {
+    long found = 0;
+    for (std::size_t at = log.find(what); at < log.find("----- worker");
+         at = log.find(what, at + 1)) {
+        ++found;
+    }
+    return found;
+}
+
 void promote_one(Cluster& cluster) {
     const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -204,7 +214,22 @@ TEST_F(Follow, TwoCallsAtOnceForOneNodeDoTheWorkOnce) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
-    expect_history(cluster, "another run works on node 0");
+    // Two hooks and two workers; the second worker was refused, or found nothing left to do.
+    cluster.wait_until(
+        [&] { return count(cluster.hook_log(), "hook=follow_primary_command run=") >= 4; },
+        seconds(60), "both workers end");
+    EXPECT_EQ(count(cluster.hook_log(), "rule=R08 exit=0"), 1) << cluster.hook_log();
+    expect_streaming(cluster, 0);
+}
+
+TEST_F(Follow, WhoeverHoldsTheNodeIsNamed) {
+    cluster.stop_postgres(2);
+    const auto holder =
+        PgConnection::connect(cluster.conninfo(0), "somebody else", Deadline::after(seconds(10)));
+    holder->query("SELECT pg_advisory_lock(1885825128, 2)", Deadline::after(seconds(10)));
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 0, -1).exit_code, 0);
+    expect_history(cluster, "another run works on node 2: somebody else, backend");
+    EXPECT_FALSE(cluster.postgres_runs(2));
 }
 
 }  // namespace

@@ -1,0 +1,82 @@
+#include "common/core/connections.h"
+
+#include "common/core/recovery_conf.h"
+
+namespace hooks {
+
+Conninfo inspection_conninfo(const Backend& backend, const Config& config) {
+    Conninfo conninfo;
+    conninfo.set("host", backend.host);
+    conninfo.set("port", std::to_string(backend.port));
+    conninfo.set("user", config.postgres_user);
+    conninfo.set("dbname", config.postgres_database);
+    if (!config.passfile.empty()) {
+        conninfo.set("passfile", config.passfile);
+    }
+    return conninfo;
+}
+
+Conninfo rewind_source(const Backend& source, const Config& config, int source_major) {
+    Conninfo conninfo;
+    conninfo.set("host", source.host);
+    conninfo.set("port", std::to_string(source.port));
+    conninfo.set("user", config.postgres_user);
+    conninfo.set("dbname", config.postgres_database);
+    for (const auto& [keyword, value] : config.replication_conninfo.items()) {
+        if (keyword.starts_with("ssl") && keyword != "sslpassword") {  // on a command line
+            conninfo.set(keyword, value);
+        }
+    }
+    // pg_rewind and pg_basebackup have no deadline of their own for a source that went silent.
+    conninfo.set("connect_timeout", "10");
+    conninfo.set("keepalives_idle", "10");
+    conninfo.set("keepalives_interval", "5");
+    conninfo.set("keepalives_count", "3");
+    if (source_major >= 12) {
+        conninfo.set("tcp_user_timeout", "30000");
+    }
+    return conninfo;
+}
+
+Conninfo backup_source(const Backend& source, const Config& config, int source_major) {
+    const Conninfo like_rewind = rewind_source(source, config, source_major);
+    Conninfo conninfo;
+    for (const auto& [keyword, value] : like_rewind.items()) {
+        if (keyword != "dbname") {
+            conninfo.set(keyword, keyword == "user" ? config.replication_user : value);
+        }
+    }
+    conninfo.set("application_name", "pgpool-hooks");
+    return conninfo;
+}
+
+Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
+                              const Conninfo& present, int major) {
+    Conninfo conninfo;
+    for (const auto& [keyword, value] : present.items()) {
+        const bool of_another_role = keyword == "password" && present.find("user") != nullptr &&
+                                     *present.find("user") != config.replication_user;
+        if (keyword != "hostaddr" && keyword != "dbname" && !of_another_role &&
+            conninfo_keyword_known(major, keyword)) {
+            conninfo.set(keyword, value);
+        }
+    }
+    conninfo.set("host", source.host);
+    conninfo.set("port", std::to_string(source.port));
+    conninfo.set("user", config.replication_user);
+    const NodeOptions& options = config.node(target.id);
+    if (!options.application_name.empty()) {
+        conninfo.set("application_name", options.application_name);
+    } else if (!target.application_name.empty()) {
+        conninfo.set("application_name", target.application_name);
+    } else if (conninfo.find("application_name") == nullptr) {
+        conninfo.set("application_name", slot_name(target.id));
+    }
+    if (!options.passfile.empty()) {
+        conninfo.set("passfile", options.passfile);
+    }
+    conninfo.merge(config.replication_conninfo);
+    return conninfo;
+}
+
+}  // namespace hooks
