@@ -25,15 +25,15 @@ enum class ErrorKind {
 // What the process ends with. Pgpool-II ignores it for failover_command and
 // follow_primary_command; monitoring, tests and pgpool_recovery() do not.
 enum class ExitCode : int {
-    done = 0,              // or nothing to do
-    internal = 1,          //
-    usage = 2,             // arguments or configuration
-    refused = 3,           // a rule refused; its id is in the verdict
-    unreachable = 4,       // connection or authentication
-    failed = 5,            // a step failed before the point of no return: nothing was changed
-    failed_midway = 6,     // a step failed after it
-    not_verified = 7,      // done, but the proof did not come
-    timeout = 8,           //
+    done = 0,           // or nothing to do
+    internal = 1,       //
+    usage = 2,          // arguments or configuration
+    refused = 3,        // a rule refused; its id is in the verdict
+    unreachable = 4,    // connection or authentication
+    failed = 5,         // a step failed before the point of no return: nothing was changed
+    failed_midway = 6,  // a step failed after it
+    not_verified = 7,   // done, but the proof did not come
+    timeout = 8,        //
     interrupted = 130,
 };
 
