@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 #include "tests/support/place.h"
 
@@ -12,8 +13,18 @@ namespace hooks::bench {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// Of the program that was run last.
+std::string log_path(const Cluster& cluster) {
+    return cluster.base_directory() + "/bench.log";
+}
+
+}  // namespace
+
 void fail(const Cluster& cluster, const std::string& what) {
-    throw HarnessError(what + "\n" + cluster.dump());
+    throw HarnessError(what + "\n----- printed\n" + harness::read_file(log_path(cluster)) +
+                       cluster.dump());
 }
 
 ClusterOptions by_hand() {
@@ -24,6 +35,25 @@ ClusterOptions by_hand() {
     return options;
 }
 
+void wait_until_idle(const Cluster& cluster) {
+    cluster.wait_until(
+        [&] {
+            for (int node = 1; node < cluster.size(); ++node) {
+                // Writes a row, so that each time it ends at another position.
+                if (!cluster.streaming_problem(node).empty()) {
+                    return false;
+                }
+            }
+            std::this_thread::sleep_for(Milliseconds(100));
+            const std::string replayed_all = std::to_string(cluster.size() - 1);
+            return cluster.sql_value(0,
+                                     "SELECT count(*) FROM pg_stat_replication "
+                                     "WHERE replay_lsn = pg_current_wal_insert_lsn()") ==
+                   replayed_all;
+        },
+        std::chrono::seconds(20), "the standbys are idle");
+}
+
 std::string copy_tool(const Cluster& cluster, const std::string& name) {
     const std::string path = cluster.hook_path(name);
     fs::copy_file(fs::path(HOOKS_BIN_DIR) / name, path, fs::copy_options::overwrite_existing);
@@ -32,8 +62,7 @@ std::string copy_tool(const Cluster& cluster, const std::string& name) {
 }
 
 Timed run_timed(const Cluster& cluster, const std::vector<std::string>& argv) {
-    const std::string log = cluster.base_directory() + "/bench.log";
-    std::vector<std::string> words = {copy_tool(cluster, "bench_stopwatch"), log};
+    std::vector<std::string> words = {copy_tool(cluster, "bench_stopwatch"), log_path(cluster)};
     words.insert(words.end(), argv.begin(), argv.end());
     const std::string printed = harness::Place(cluster.account()).must_run(words);
     long long nanoseconds = 0;
@@ -43,8 +72,7 @@ Timed run_timed(const Cluster& cluster, const std::vector<std::string>& argv) {
         throw HarnessError("the stopwatch printed: " + printed);
     }
     if (code != 0) {
-        fail(cluster,
-             fmt::format("{}: exit code {}\n{}", argv.at(0), code, harness::read_file(log)));
+        fail(cluster, fmt::format("{}: exit code {}", argv.at(0), code));
     }
     return {static_cast<double>(nanoseconds) / 1e6, static_cast<double>(kilobytes) / 1024};
 }

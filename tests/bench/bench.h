@@ -26,6 +26,11 @@ struct Timed {
 // Pgpool does not call hooks by itself.
 ClusterOptions by_hand();
 
+// The same state for everybody: both standbys have replayed all that the primary wrote, to the last
+// byte. Killed in the middle of a record, it would leave half of one on the standbys, and that
+// decides how a node can follow.
+void wait_until_idle(const Cluster& cluster);
+
 // A program that was built beside the benchmark, where the account can run it.
 std::string copy_tool(const Cluster& cluster, const std::string& name);
 

@@ -13,10 +13,7 @@ double one(Who who, const Settings& settings) {
     options.with_pgpool = false;
     Cluster cluster(options);
     cluster.start();
-    for (const int node : {1, 2}) {
-        cluster.wait_until([&] { return cluster.streaming_problem(node).empty(); },
-                           std::chrono::seconds(10), "the standbys have replayed everything");
-    }
+    wait_until_idle(cluster);
     cluster.kill_postgres(0);
     cluster.wait_until(
         [&] {

@@ -47,6 +47,7 @@ bool attached(const Cluster& cluster) {
 
 void lose_the_primary(Cluster& cluster) {
     keep_settings_as_the_samples_do(cluster);
+    wait_until_idle(cluster);
     cluster.kill_postgres(kOldPrimary);
     cluster.sql(kNewPrimary, "SELECT pg_promote()");
     cluster.wait_until(

@@ -12,6 +12,7 @@ constexpr double kLimitMib = 20;
 
 // Nodes 1 and 2 get nothing more; then node 0 commits what only it has.
 void diverge(const Cluster& cluster) {
+    wait_until_idle(cluster);
     for (const int node : {1, 2}) {
         cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");
         cluster.sql(node, "SELECT pg_reload_conf()");
