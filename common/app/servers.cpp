@@ -6,6 +6,8 @@
 #include <charconv>
 #include <future>
 
+#include "common/io/poll.h"
+
 namespace hooks {
 namespace {
 
@@ -204,6 +206,15 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
     facts.system_identifier = server.system_identifier;
     facts.was_primary = !server.in_recovery;
     facts.end_of_wal = server.end_of_wal();
+    if (server.in_recovery && server.received > server.replayed && !server.replay_paused &&
+        server.apply_delay.count() == 0) {
+        // Replay takes every complete record at once.
+        pause_for(std::chrono::milliseconds(100), deadline);
+        const ServerFacts later = read_server_facts(target, deadline);
+        if (later.received == server.received && later.replayed == server.replayed) {
+            facts.replay_stands_at = server.replayed;
+        }
+    }
     facts.history = read_history(target, server.timeline, deadline);
     return facts;
 }

@@ -153,7 +153,10 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
     const auto ancestor = common_ancestor(*t.history, s.history);
     const TimelineEntry* stretch = s.history.find(t.timeline());
     const bool in_history = stretch != nullptr && ancestor && ancestor->timeline == t.timeline();
-    const Lsn end = *t.end_of_wal;
+    Lsn end = *t.end_of_wal;
+    if (stretch != nullptr && t.replay_stands_at && t.replay_stands_at == stretch->end) {
+        end = *t.replay_stands_at;
+    }
 
     if (!in_history) {
         const std::optional<Lsn> fork = ancestor ? ancestor->end : std::nullopt;

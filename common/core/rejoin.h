@@ -41,7 +41,10 @@ struct TargetFacts {
     // It could be written to on its timeline: a primary, or what one left behind.
     Known<bool> was_primary;
     Known<TimelineHistory> history;
-    Known<Lsn> end_of_wal;       // end of the last WAL record that it has or could still replay
+    Known<Lsn> end_of_wal;  // end of the last WAL record that it has or could still replay
+    // Of a running standby: it replayed up to here all that it has; what it received beyond is half
+    // a record, of which the rest was never sent.
+    std::optional<Lsn> replay_stands_at;
     Known<Lsn> on_disk;          // no page of it is newer than this
     Known<Lsn> redo;             // where it reads WAL from at its next start
     Known<ControlData> control;  // of a stopped one

@@ -1,6 +1,8 @@
 // The other nodes: what follow_primary_command does with running, stopped, diverged and dead ones.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/cluster/calls.h"
 
 namespace hooks::harness {
@@ -42,6 +44,40 @@ TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     const Outcome again = call(cluster, "follow_primary_command", 2, 1, 0);
     EXPECT_EQ(again.exit_code, 0) << again.err;
     EXPECT_EQ(cluster.start_time(2), started);
+}
+
+TEST_F(Follow, AStandbyWithHalfARecordOfTheDeadPrimaryIsRepointedByReloadToo) {
+    const auto half = [&](int node) {
+        return cluster.sql_value(node,
+                                 "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), "
+                                 "pg_last_wal_replay_lsn()) > 1000000") == "t";
+    };
+    // One record of many segments; the primary dies while it is on its way.
+    std::thread writing([&] {
+        try {
+            cluster.sql(0, "SELECT pg_logical_emit_message(false, 'test', repeat('x', 200000000))",
+                        seconds(60));
+        } catch (const std::exception&) {
+            // its connection goes with the primary
+        }
+    });
+    try {
+        cluster.wait_until([&] { return half(1) && half(2); }, seconds(30), "half a record");
+    } catch (const HarnessError& error) {
+        ADD_FAILURE() << error.what();
+    }
+    cluster.kill_postgres_at_once(0);
+    writing.join();
+    ASSERT_TRUE(half(1) && half(2)) << "the record arrived whole";
+    ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
+    const std::vector<int> writable = cluster.writable_nodes();
+    ASSERT_EQ(writable.size(), 1U);
+    const int follower = 3 - writable[0];
+    const std::string started = cluster.start_time(follower);
+    const Outcome outcome = call(cluster, "follow_primary_command", follower, writable[0], 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(cluster.streaming_problem(follower), "") << outcome.err;
+    EXPECT_EQ(cluster.start_time(follower), started) << outcome.err;
 }
 
 TEST_F(Follow, AStoppedStandbyIsStarted) {

@@ -79,6 +79,16 @@ TargetFacts on_timeline_2(TargetFacts t, const char* history = switched_at_5.c_s
     return t;
 }
 
+TEST(Rejoin, R06FollowsWhenARunningStandbyHasOnlyHalfARecordPastTheSwitchpoint) {
+    TargetFacts t = running_standby("0/5800000");
+    t.replay_stands_at = lsn("0/5000000");
+    const RejoinVerdict v = judge_rejoin(source(), t, {});
+    EXPECT_EQ(v.rule, "R06");
+    EXPECT_EQ(v.action, RejoinAction::follow);
+    t.replay_stands_at = lsn("0/4FFFFFF");  // it may stand there for another reason
+    EXPECT_EQ(judge_rejoin(source(), t, {}).action, RejoinAction::stop_and_look_again);
+}
+
 TEST(Rejoin, R06FollowsOnTheSameTimelineUpToWhatTheSourceFlushed) {
     EXPECT_EQ(judge(on_timeline_2(stopped_standby("0/5000100"))), "R06 follow");
     EXPECT_EQ(judge(on_timeline_2(stopped_standby("0/6000000"))), "R06 follow");
