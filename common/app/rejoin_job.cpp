@@ -58,7 +58,6 @@ class Rejoin {
     bool same_cluster_ = false;
     std::optional<RejoinVerdict> verdict_;
     std::optional<Proof> proof_;
-    bool replaced_ = false;
     bool rewinding_ = false;  // a step that a base backup can take the place of
 };
 
@@ -275,7 +274,6 @@ bool Rejoin::perform(const Step& step) {
         base_backup(target_, backup_source(job_.source, env_.config, source_->major),
                     slot_name(job_.target.id), same_cluster_ && target_.report.data_directory,
                     source_->major, env_, copy_deadline_);
-        replaced_ = true;
     } else if (std::holds_alternative<WriteRecoverySettings>(step)) {
         write_recovery_settings(target_, settings(), source_->major, quick());
     } else if (std::holds_alternative<Repoint>(step)) {
