@@ -46,6 +46,26 @@ TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     EXPECT_EQ(cluster.start_time(2), started);
 }
 
+TEST_F(Follow, ASecretInPrimaryConninfoIsCarriedOverAndItsStatementIsNotLogged) {
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    cluster.sql(2, "ALTER SYSTEM SET primary_conninfo = 'user=repl sslpassword=carried-over'");
+    cluster.sql(2, "ALTER SYSTEM SET log_statement = 'all'");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    cluster.wait_until([&] { return cluster.sql_value(2, "SHOW log_statement") == "all"; },
+                       seconds(10), "the settings are read");
+    const std::size_t before = cluster.server_log(2).size();
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    const std::string after = cluster.server_log(2).substr(before);
+    EXPECT_NE(after.find("pg_is_in_recovery"), std::string::npos) << "nothing was logged at all";
+    // The server itself says at a reload what changed; the statement need not say it again.
+    EXPECT_EQ(after.find("ALTER SYSTEM"), std::string::npos) << after;
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("carried-over"), std::string::npos);
+    EXPECT_NE(cluster.sql_value(2, "SHOW primary_conninfo").find("sslpassword='carried-over'"),
+              std::string::npos);
+}
+
 TEST_F(Follow, AStandbyWithHalfARecordOfTheDeadPrimaryIsRepointedByReloadToo) {
     const auto half = [&](int node) {
         return cluster.sql_value(node,
