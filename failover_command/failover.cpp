@@ -1,0 +1,131 @@
+#include "failover_command/failover.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/app/run_hook.h"
+#include "common/io/poll.h"
+
+namespace hooks::failover {
+
+Failover::Failover(const Arguments& words, Env& env)
+    : env_(env), request_(parse_request(words, env.pgpool)) {
+    policy_.candidate = env.config.candidate;
+    policy_.unfenced_primary = env.config.unfenced_primary;
+    policy_.failed_standby_slot = env.config.failed_standby_slot;
+}
+
+Verdict Failover::run() {
+    for (;;) {
+        looks_.clear();  // with the sessions go their locks, which would be in our own way
+        looks_ = env_.timings.measure("inspect",
+                                      [&] { return look_at_servers(env_.pgpool.backends, env_); });
+        const Decision decision =
+            decide(request_, seen_of(looks_), policy_, failed_, slots_bounded());
+        if (worth_waiting(decision)) {
+            env_.log.warn("nobody can be promoted yet, looking again",
+                          {{"why", reason_of(decision)}});
+            failed_.clear();
+            pause_for(look_pause, env_.deadline);
+            continue;
+        }
+        const Carried carried =
+            carry_out(decision, env_, [&](const Step& step) { return perform(step); });
+        if (carried != Carried::interrupted_for_new_look) {
+            return verdict_of(decision, carried, done_, env_);
+        }
+        if (env_.deadline.expired()) {
+            throw Error(
+                ErrorKind::timeout,
+                fmt::format("nobody was promoted within failover_timeout: {}", decide_again_text()),
+                "Look at the log lines above; promote a standby with "
+                "pcp_promote_node or by hand.");
+        }
+    }
+}
+
+// There is no candidate. A server that starts, or comes back after a crash, may be one at the
+// next look, and what failed once may work then; pgpool would wait longer for nobody.
+bool Failover::worth_waiting(const Decision& decision) const {
+    if (env_.dry_run || !std::holds_alternative<Refuse>(decision) ||
+        !rank_candidates(request_, seen_of(looks_), policy_, failed_).empty() ||
+        env_.deadline.remaining() <= look_pause + env_.config.connect_timeout) {
+        return false;
+    }
+    const auto may_come = [this](const ServerLook& look) {
+        return look.seen.backend.id != request_.detached && !look.seen.server &&
+               look.seen.liveness != Liveness::denied;
+    };
+    return !failed_.empty() || std::any_of(looks_.begin(), looks_.end(), may_come);
+}
+
+bool Failover::slots_bounded() {
+    if (request_.detached_was_primary()) {
+        return false;
+    }
+    PgConnection* primary = connection_to(looks_, request_.old_primary);
+    return primary != nullptr && slots_are_bounded(*primary, env_.deadline);
+}
+
+std::string Failover::decide_again_text() const {
+    std::string out;
+    for (const ServerLook& look : looks_) {
+        out += (out.empty() ? "" : "; ") + look.seen.describe();
+    }
+    return out;
+}
+
+bool Failover::perform(const Step& step) {
+    if (const auto* slots = std::get_if<CreateSlots>(&step)) {
+        return prepare(*slots);
+    }
+    if (const auto* drop = std::get_if<DropSlot>(&step)) {
+        const bool gone = drop_slot(*connection_to(looks_, drop->node), drop->slot, env_.deadline);
+        done_ =
+            fmt::format("node {} was a standby; its slot {} on node {} {}", request_.detached,
+                        drop->slot, drop->node, gone ? "was dropped" : "is in use and was kept");
+        return true;
+    }
+    if (const auto* resume = std::get_if<ResumeReplay>(&step)) {
+        connection_to(looks_, resume->node)->query("SELECT pg_wal_replay_resume()", env_.deadline);
+        return true;
+    }
+    if (const auto* stop = std::get_if<StopServer>(&step)) {
+        stop_old_primary(stop->node);
+        return true;
+    }
+    if (const auto* chosen = std::get_if<Promote>(&step)) {
+        return promote_node(chosen->node);
+    }
+    if (std::holds_alternative<LookAgain>(step)) {
+        return false;
+    }
+    throw Error(ErrorKind::internal, "not a step of a failover: " + text(step));
+}
+
+bool Failover::candidate_failed(int node, std::string why) {
+    env_.log.error("candidate failed, taking the next",
+                   {{"node", std::to_string(node)}, {"why", why}});
+    failed_.push_back({node, std::move(why)});
+    return false;
+}
+
+Target Failover::target_of(int node) {
+    return {backend(node),
+            env_.config.node(node),
+            make_node(backend(node), env_.config, env_.deadline),
+            {},
+            {}};
+}
+
+const ServerSeen* Failover::find(int node) const {
+    for (const ServerLook& look : looks_) {
+        if (look.seen.backend.id == node) {
+            return &look.seen;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace hooks::failover

@@ -1,0 +1,60 @@
+// One run of failover_command: look, decide, act, and look again until a primary is seen or the
+// time is over.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/app/node_steps.h"
+#include "common/app/servers.h"
+#include "failover_command/decide.h"
+
+namespace hooks::failover {
+
+class Failover {
+  public:
+    Failover(const Arguments& words, Env& env);
+    // Blocks until somebody is promoted or nothing can be done, at most failover_timeout. Throws
+    // Error{timeout} then, and Error{refused} where a promotion would not be safe.
+    Verdict run();
+
+  private:
+    // ---- failover.cpp: the loop
+    bool worth_waiting(const Decision& decision) const;
+    bool slots_bounded();
+    std::string decide_again_text() const;
+    bool perform(const Step& step);                    // false: the facts changed, look again
+    bool candidate_failed(int node, std::string why);  // always false
+    Target target_of(int node);
+    const Backend& backend(int id) const { return *env_.pgpool.find(id); }
+    const ServerSeen* find(int node) const;
+    int before_major(int node) const { return find(node)->server->major(); }
+
+    // ---- vote.cpp: who could take over, and that nobody else decides at the same time
+    std::vector<int> standbys() const;  // candidates, lowest id first
+    bool lock_standbys(int chosen);
+    bool prepare(const CreateSlots& step);
+
+    // ---- promotion.cpp
+    Deadline promotion_deadline() const;
+    bool promote_node(int node);
+    bool promoted(int node, const ServerFacts& before, TimelineId timeline);
+    bool put_down(int node, const ServerFacts& before, const std::string& detail);
+    Promotion promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before);
+
+    // ---- fence.cpp: the old primary must not be one beside the new one
+    void stop_old_primary(int node);
+
+    Env& env_;
+    Request request_;
+    Policy policy_;
+    std::vector<ServerLook> looks_;
+    std::vector<Failed> failed_;
+    int stops_in_vain_ = 0;
+    std::string done_;
+};
+
+// Between two looks when nothing can be done yet.
+constexpr std::chrono::milliseconds look_pause{500};
+
+}  // namespace hooks::failover

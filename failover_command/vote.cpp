@@ -1,0 +1,76 @@
+// Who could take over, and that nobody else decides at the same time.
+#include <algorithm>
+
+#include "common/io/poll.h"
+#include "failover_command/failover.h"
+
+namespace hooks::failover {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+// One lock for promotions, whoever runs them; node ids are never negative.
+constexpr int promotion_lock = -1;
+
+}  // namespace
+
+// Of this cluster, lowest id first.
+std::vector<int> Failover::standbys() const {
+    const auto servers = seen_of(looks_);
+    std::vector<int> ids;
+    for (const ServerSeen* seen : rank_candidates(request_, servers, policy_, {})) {
+        ids.push_back(seen->backend.id);
+    }
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
+// Two pgpools that look at different moments may find different candidates the best. So the
+// lock is taken on every standby, always in the same order, and what counts is seen under it.
+bool Failover::lock_standbys(int chosen) {
+    for (const int node : standbys()) {
+        PgConnection& standby = *connection_to(looks_, node);
+        const Deadline share = env_.deadline.within(env_.config.connect_timeout);
+        try {
+            lock_node(standby, promotion_lock, share);
+            if (!read_server_facts(standby, share).in_recovery) {
+                return false;  // another run promoted it since we looked
+            }
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::refused) {
+                env_.log.info("another run promotes a node; looking again",
+                              {{"node", std::to_string(node)}, {"who", error.message()}});
+                pause_for(milliseconds(100), env_.deadline);
+                return false;
+            }
+            if (node == chosen) {
+                return candidate_failed(node, error.what());
+            }
+            env_.log.warn("a standby was lost since it was looked at",
+                          {{"node", std::to_string(node)}, {"why", error.what()}});
+        }
+    }
+    return true;
+}
+
+// Slots first: with the promotion comes a checkpoint, and with that the WAL that the other
+// nodes need may go. Missing slots cost a base backup later, a missing primary costs more.
+bool Failover::prepare(const CreateSlots& step) {
+    if (!lock_standbys(step.node)) {
+        return false;
+    }
+    PgConnection& candidate = *connection_to(looks_, step.node);
+    try {
+        create_slots(candidate, step.slots, env_.deadline.within(env_.config.connect_timeout));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::sql) {
+            return candidate_failed(step.node, error.what());
+        }
+        env_.log.warn("no slots for the other nodes, which may need a base backup later",
+                      {{"node", std::to_string(step.node)}, {"why", error.what()}});
+    }
+    return true;
+}
+
+}  // namespace hooks::failover
