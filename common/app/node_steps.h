@@ -11,10 +11,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/app/env.h"
 #include "common/core/node_report.h"
 #include "common/core/recovery_conf.h"
+#include "common/core/rescue.h"
 #include "common/io/node.h"
 
 namespace hooks {
@@ -60,6 +62,11 @@ std::string end_of_server_log(Target& target, Deadline deadline);
 // nothing of its own, and is shut down. The usual way (single-user mode, or a start and stop)
 // recycles the very WAL that pg_rewind needs.
 void settle_crash(Target& target, Env& env, Deadline deadline);
+
+// Copies these stretches of a stopped node's WAL into its state_dir, with a report; a copy that is
+// there already is taken as it is. Throws Error{refused} where they cannot be kept.
+RescuedWal rescue_wal(Target& target, const std::vector<WalStretch>& stretches,
+                      const std::string& source, Env& env, Deadline deadline);
 
 void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline);
 

@@ -57,6 +57,7 @@ class Rejoin {
     Conninfo present_;  // the target's primary_conninfo before anything was changed
     bool same_cluster_ = false;
     std::optional<RejoinVerdict> verdict_;
+    std::optional<RescuedWal> rescued_;  // in any round
     std::optional<Proof> proof_;
     bool rewinding_ = false;  // a step that a base backup can take the place of
 };
@@ -227,7 +228,8 @@ Decision Rejoin::decide() {
                     *target.system_identifier == source_->system_identifier &&
                     target.major == source_->major;
     verdict_ = judge_rejoin(*source_, target, policy_);
-    if (verdict_->diverged) {
+    if (verdict_->diverged && (verdict_->action == RejoinAction::rewind ||
+                               verdict_->action == RejoinAction::base_backup)) {
         env_.log.warn("the target has WAL that the primary does not have; it will be lost",
                       {{"node", std::to_string(job_.target.id)},
                        {"from", to_string(verdict_->diverged->first)},
@@ -265,6 +267,11 @@ bool Rejoin::perform(const Step& step) {
         rewinding_ = false;
     } else if (const auto* trim = std::get_if<TrimWal>(&step)) {
         trim_wal(target_, trim->timeline, trim->from, quick());
+    } else if (const auto* rescue = std::get_if<RescueWal>(&step)) {
+        rescued_ = rescue_wal(
+            target_, rescue->stretches,
+            fmt::format("{}, timeline {}", job_.source.label(), source_->history.timeline()), env_,
+            copy_deadline_);
     } else if (std::holds_alternative<Rewind>(step)) {
         rewinding_ = true;
         rewind(target_, rewind_source(job_.source, env_.config, source_->major), env_,
@@ -304,9 +311,8 @@ std::string Rejoin::summary(const Decision& decision) const {
             job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker);
     }
     out += fmt::format(" (why so: {})", reason_of(decision));
-    if (verdict_->diverged) {
-        out += fmt::format("; lost: WAL {} to {}", verdict_->diverged->first,
-                           verdict_->diverged->second);
+    if (rescued_) {
+        out += "; " + text(*rescued_);
     }
     return out;
 }

@@ -52,6 +52,12 @@ struct Describe {
                             s.timeline, s.from, node_name(s.node)),
                 true};
     }
+    Texts operator()(const RescueWal& s) const {
+        return {"rescue_wal",
+                fmt::format("keep WAL {} to {} of {}, which would be lost, outside its data "
+                            "directory",
+                            s.stretches.front().from, s.stretches.back().to, node_name(s.node))};
+    }
     Texts operator()(const Rewind& s) const {
         return {"rewind", fmt::format("rewind {} to {}", node_name(s.node), node_name(s.source)),
                 true};
@@ -149,6 +155,7 @@ std::optional<std::string> order_defect(const Plan& plan) {
     }
     std::set<int> settings_written;
     std::set<int> files_replaced;  // by a rewind or a base backup
+    std::set<int> rescued;
     std::set<int> proved;
     std::set<int> promoted;
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
@@ -160,6 +167,11 @@ std::optional<std::string> order_defect(const Plan& plan) {
             settings_written.insert(node);
         } else if (std::holds_alternative<Rewind>(step) ||
                    std::holds_alternative<BaseBackup>(step)) {
+            const auto* rewind = std::get_if<Rewind>(&step);
+            const bool loses = rewind ? rewind->loses_wal : std::get<BaseBackup>(step).loses_wal;
+            if (loses && !rescued.count(node)) {
+                return fmt::format("\"{}\" before the WAL that it loses was kept", text(step));
+            }
             // Both bring the source's settings along.
             settings_written.erase(node);
             files_replaced.insert(node);
@@ -167,6 +179,11 @@ std::optional<std::string> order_defect(const Plan& plan) {
             if (!start->settings_seen && !settings_written.count(node)) {
                 return fmt::format("node {} would start without recovery settings", node);
             }
+        } else if (std::holds_alternative<RescueWal>(step)) {
+            if (files_replaced.count(node)) {
+                return fmt::format("\"{}\" after the files were replaced", text(step));
+            }
+            rescued.insert(node);
         } else if (std::holds_alternative<SettleCrash>(step) ||
                    std::holds_alternative<TrimWal>(step)) {
             if (files_replaced.count(node)) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/core/lsn.h"
+#include "common/core/rescue.h"
 
 namespace hooks {
 
@@ -48,13 +49,19 @@ struct TrimWal {  // remove segments of `timeline` from the one that holds `from
     TimelineId timeline = 0;
     Lsn from;
 };
+struct RescueWal {  // keep a copy of what the next steps throw away, outside the data directory
+    int node = 0;
+    std::vector<WalStretch> stretches;
+};
 struct Rewind {
     int node = 0;
     int source = 0;
+    bool loses_wal = false;  // WAL that the source does not have
 };
 struct BaseBackup {  // into a directory beside the old one, swapped in when complete
     int node = 0;
     int source = 0;
+    bool loses_wal = false;
 };
 struct WriteRecoverySettings {
     int node = 0;
@@ -81,8 +88,8 @@ struct HandOver {  // to a worker that outlives pgpool's call
 
 using Step =
     std::variant<CreateSlots, DropSlot, ResumeReplay, Promote, StopServer, LookAgain, Checkpoint,
-                 SettleCrash, TrimWal, Rewind, BaseBackup, WriteRecoverySettings, Repoint,
-                 StartServer, ProveStreaming, AttachNode, HandOver>;
+                 SettleCrash, TrimWal, RescueWal, Rewind, BaseBackup, WriteRecoverySettings,
+                 Repoint, StartServer, ProveStreaming, AttachNode, HandOver>;
 
 // "promote node 1": for --dry-run, the log, error context and golden tests.
 std::string text(const Step& step);

@@ -61,43 +61,58 @@ const char* first_unknown(const TargetFacts& t, std::string& why) {
     return nullptr;
 }
 
+// WAL from `fork` on, where that is known, is in nobody's hands but the target's.
+RejoinVerdict losing(RejoinVerdict v, const TargetFacts& t, Lsn fork) {
+    if (fork.valid() && *t.end_of_wal > fork) {
+        v.diverged = std::pair(fork, *t.end_of_wal);
+    }
+    return v;
+}
+
 // Both nodes on the same timeline number. pg_rewind calls all of these "no rewind required".
 std::optional<RejoinVerdict> judge_same_timeline(const SourceFacts& s, const TargetFacts& t,
                                                  const RejoinPolicy& policy) {
     const TimelineEntry& mine = t.history->entries().back();
     const TimelineEntry& theirs = s.history.entries().back();
+    const auto ancestor = common_ancestor(*t.history, s.history);
+    const Lsn fork = ancestor && ancestor->end ? *ancestor->end : Lsn{};
     if (mine.begin != theirs.begin) {
-        return base_backup_or_refuse(
-            policy, "R05",
-            fmt::format("{} and {} were both promoted to timeline {}, at {} and {}: "
-                        "pg_rewind cannot tell them apart",
-                        node_name(t.node), node_name(s.node), mine.timeline, mine.begin,
-                        theirs.begin),
-            node_name(t.node));
+        return losing(base_backup_or_refuse(
+                          policy, "R05",
+                          fmt::format("{} and {} were both promoted to timeline {}, at {} and {}: "
+                                      "pg_rewind cannot tell them apart",
+                                      node_name(t.node), node_name(s.node), mine.timeline,
+                                      mine.begin, theirs.begin),
+                          node_name(t.node)),
+                      t, fork);
     }
     if (t.history->entries() != s.history.entries()) {
         // pg_rewind compares the two numbers, and is content.
-        return base_backup_or_refuse(
-            policy, "R05",
-            fmt::format("{} and {} came to timeline {} from different timelines: pg_rewind cannot "
-                        "tell them apart",
-                        node_name(t.node), node_name(s.node), mine.timeline),
-            node_name(t.node));
+        return losing(base_backup_or_refuse(
+                          policy, "R05",
+                          fmt::format("{} and {} came to timeline {} from different timelines: "
+                                      "pg_rewind cannot tell them apart",
+                                      node_name(t.node), node_name(s.node), mine.timeline),
+                          node_name(t.node)),
+                      t, fork);
     }
     if (*t.was_primary) {
-        return base_backup_or_refuse(
-            policy, "R05",
-            fmt::format("{} was itself writable on timeline {}, which {} writes", node_name(t.node),
-                        mine.timeline, node_name(s.node)),
-            node_name(t.node));
+        return losing(base_backup_or_refuse(
+                          policy, "R05",
+                          fmt::format("{} was itself writable on timeline {}, which {} writes",
+                                      node_name(t.node), mine.timeline, node_name(s.node)),
+                          node_name(t.node)),
+                      t, mine.begin);
     }
     if (*t.end_of_wal > s.flushed) {
-        return base_backup_or_refuse(
-            policy, "R05",
-            fmt::format("{} has WAL up to {} on timeline {}, ahead of {}, which is at {}",
-                        node_name(t.node), *t.end_of_wal, mine.timeline, node_name(s.node),
-                        s.flushed),
-            node_name(t.node));
+        return losing(
+            base_backup_or_refuse(
+                policy, "R05",
+                fmt::format("{} has WAL up to {} on timeline {}, ahead of {}, which is at {}",
+                            node_name(t.node), *t.end_of_wal, mine.timeline, node_name(s.node),
+                            s.flushed),
+                node_name(t.node)),
+            t, s.flushed);
     }
     return std::nullopt;
 }
@@ -136,10 +151,7 @@ RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const R
                                   node_name(t.node));
     }
     v.switchpoint = fork;
-    if (fork && *t.end_of_wal > *fork) {
-        v.diverged = std::pair(*fork, *t.end_of_wal);
-    }
-    return v;
+    return losing(std::move(v), t, fork.value_or(Lsn{}));
 }
 
 RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,

@@ -20,6 +20,14 @@ Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetF
         add(AttachNode{node});
     };
 
+    // Before anything is touched: where there is no room for it, nothing is done.
+    const auto rescue = [&] {
+        if (v.diverged) {
+            add(RescueWal{node,
+                          stretches_between(*t.history, v.diverged->first, v.diverged->second)});
+        }
+    };
+
     switch (v.action) {
         case RejoinAction::refuse:
             return Refuse{v.rule, v.reason, v.next};
@@ -54,6 +62,7 @@ Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetF
             return plan;
         case RejoinAction::rewind:
             slot();
+            rescue();
             if (s.major < 16) {
                 // pg_rewind compares the timelines in the control files; the source's shows the
                 // new one only after its first checkpoint.
@@ -62,13 +71,14 @@ Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetF
             if (!t.control->shut_down_cleanly()) {
                 add(SettleCrash{node});
             }
-            add(Rewind{node, s.node});
+            add(Rewind{node, s.node, v.diverged.has_value()});
             add(WriteRecoverySettings{node, s.node});
             finish();
             return plan;
         case RejoinAction::base_backup:
             slot();
-            add(BaseBackup{node, s.node});
+            rescue();
+            add(BaseBackup{node, s.node, v.diverged.has_value()});
             add(WriteRecoverySettings{node, s.node});
             finish();
             return plan;

@@ -32,6 +32,10 @@ const StepCase step_cases[] = {
      "remove WAL of timeline 1 from the segment of 0/5000110 on from node 2, which has not "
      "replayed it",
      true},
+    {RescueWal{0, {{1, Lsn{0x5000110}, Lsn{0x6000000}}, {2, Lsn{0x6000000}, Lsn{0x60000A0}}}},
+     "rescue_wal",
+     "keep WAL 0/5000110 to 0/60000A0 of node 0, which would be lost, outside its data directory",
+     false},
     {Rewind{0, 1}, "rewind", "rewind node 0 to node 1", true},
     {BaseBackup{0, 1}, "base_backup",
      "base backup of node 1 for node 0 beside its data directory, then swap", false},
@@ -143,6 +147,21 @@ TEST(OrderDefect, IsWorkOnFilesThatAreNoLongerTheNodesOwn) {
               "replayed it\" after the files were replaced");
     EXPECT_EQ(defect({Rewind{0, 1}, StopServer{0}, settings}),
               "node 0 is stopped after its files were replaced");
+}
+
+TEST(OrderDefect, IsWalThatIsLostBeforeItIsKept) {
+    const Step settings = WriteRecoverySettings{0, 1};
+    const Step rescue = RescueWal{0, {{1, Lsn{8}, Lsn{16}}}};
+    EXPECT_EQ(defect({rescue, Rewind{0, 1, true}, settings}), "none");
+    EXPECT_EQ(defect({rescue, BaseBackup{0, 1, true}, settings}), "none");
+    EXPECT_EQ(defect({Rewind{0, 1, true}, settings}),
+              "\"rewind node 0 to node 1\" before the WAL that it loses was kept");
+    EXPECT_EQ(defect({RescueWal{2, {{1, Lsn{8}, Lsn{16}}}}, BaseBackup{0, 1, true}, settings}),
+              "\"base backup of node 1 for node 0 beside its data directory, then swap\" before "
+              "the WAL that it loses was kept");
+    EXPECT_EQ(defect({Rewind{0, 1}, rescue, settings}),
+              "\"keep WAL 0/8 to 0/10 of node 0, which would be lost, outside its data "
+              "directory\" after the files were replaced");
 }
 
 TEST(OrderDefect, IsASecondPrimary) {

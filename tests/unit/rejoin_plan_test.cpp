@@ -48,21 +48,22 @@ TEST(RejoinPlan, TrimsFromTheSwitchpointOn) {
 
 TEST(RejoinPlan, RewindsAfterACheckpointBelow16) {
     EXPECT_EQ(steps(15, stopped_primary("0/5000100")),
-              "R08: create_slots checkpoint rewind write_settings start prove attach");
+              "R08: create_slots rescue_wal checkpoint rewind write_settings start prove attach");
     EXPECT_EQ(steps(16, stopped_primary("0/5000100")),
-              "R08: create_slots rewind write_settings start prove attach");
+              "R08: create_slots rescue_wal rewind write_settings start prove attach");
 }
 
 TEST(RejoinPlan, SettlesACrashBeforeARewind) {
     EXPECT_EQ(steps(15, crashed_primary("0/5000100")),
-              "R08: create_slots checkpoint settle_crash rewind write_settings start prove attach");
+              "R08: create_slots rescue_wal checkpoint settle_crash rewind write_settings start "
+              "prove attach");
     EXPECT_EQ(steps(16, crashed_primary("0/5000100")),
-              "R08: create_slots settle_crash rewind write_settings start prove attach");
+              "R08: create_slots rescue_wal settle_crash rewind write_settings start prove attach");
     // pg_rewind's own crash recovery fails on a standby.
     TargetFacts standby = stopped_standby("0/5000100", "0/5000080");
     standby.control = control_of(ClusterState::in_archive_recovery);
     EXPECT_EQ(steps(16, standby),
-              "R08: create_slots settle_crash rewind write_settings start prove attach");
+              "R08: create_slots rescue_wal settle_crash rewind write_settings start prove attach");
     expect_golden("rejoin_rewind_crashed", decide_rejoin(source(), crashed_primary("0/5000100")));
 }
 
@@ -82,7 +83,7 @@ TEST(RejoinPlan, OnlineRecoveryStopsShortOfTheStart) {
     EXPECT_EQ(steps(15, stopped_standby("0/5000100"), online),
               "R07: create_slots trim_wal write_settings");
     EXPECT_EQ(steps(15, crashed_primary("0/5000100"), online),
-              "R08: create_slots checkpoint settle_crash rewind write_settings");
+              "R08: create_slots rescue_wal checkpoint settle_crash rewind write_settings");
     EXPECT_EQ(steps(15, stopped_primary("0/4000000"), online),
               "R05: create_slots base_backup write_settings");
     EXPECT_EQ(steps(15, running_standby("0/4000000"), online),

@@ -163,6 +163,14 @@ std::string defect_of_files(const World& w, const Plan& plan) {
                    !*w.t.pg_rewind_installed)) {
         return "rewinds where pg_rewind cannot";
     }
+    if ((rewind || backup) && w.t.data_directory && everything_known(w.t) && same_cluster(w) &&
+        !w.t.unfinished_marker) {
+        const auto ancestor = common_ancestor(*w.t.history, w.s.history);
+        if (ancestor && ancestor->end && *w.t.end_of_wal > *ancestor->end &&
+            !has<RescueWal>(plan.steps)) {
+            return "loses WAL without keeping it";
+        }
+    }
     if (rewind && has<SettleCrash>(plan.steps) == w.t.control->shut_down_cleanly()) {
         return "settles a crash that was none, or not one that was";
     }
