@@ -163,6 +163,18 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         }
     }
     const auto ancestor = common_ancestor(*t.history, s.history);
+    if (!same_timeline && ancestor && ancestor->timeline == s.history.timeline() && ancestor->end &&
+        *ancestor->end > s.flushed) {
+        // pg_rewind does not look where the source's WAL ends: it would take the fork for common
+        // ground, and keep every page that the target changed between the two.
+        return losing(base_backup_or_refuse(
+                          policy, "R05",
+                          fmt::format("{} left timeline {} at {}, ahead of {}, which is at {}",
+                                      node_name(t.node), ancestor->timeline, *ancestor->end,
+                                      node_name(s.node), s.flushed),
+                          node_name(t.node)),
+                      t, s.flushed);
+    }
     const TimelineEntry* stretch = s.history.find(t.timeline());
     const bool in_history = stretch != nullptr && ancestor && ancestor->timeline == t.timeline();
     Lsn end = *t.end_of_wal;

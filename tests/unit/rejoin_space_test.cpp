@@ -54,6 +54,7 @@ bool make_stopped(std::size_t index, World& w) {
         TimelineHistory::parse(2, switched_at_5),
         TimelineHistory::parse(2, "1\t0/4FFFFF8\t\n"),
         TimelineHistory::parse(3, switched_at_5 + "2\t0/5000008\t\n"),
+        TimelineHistory::parse(3, switched_at_5 + "2\t0/6000008\t\n"),
         TimelineHistory::parse(3, "1\t0/4000000\t\n"),
         TimelineHistory::parse(4, "")};
     static const std::vector<Obstacle> obstacles = {
@@ -170,6 +171,11 @@ std::string defect_of_files(const World& w, const Plan& plan) {
             !has<RescueWal>(plan.steps)) {
             return "loses WAL without keeping it";
         }
+    }
+    const auto common =
+        rewind ? common_ancestor(*w.t.history, w.s.history) : std::optional<CommonAncestor>();
+    if (common && !w.s.history.find(common->timeline)->end && *common->end > w.s.flushed) {
+        return "rewinds to where the source never was";
     }
     if (rewind && has<SettleCrash>(plan.steps) == w.t.control->shut_down_cleanly()) {
         return "settles a crash that was none, or not one that was";

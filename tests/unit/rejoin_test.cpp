@@ -101,6 +101,31 @@ TEST(Rejoin, R05RebuildsWhoeverIsAheadOnTheSameTimeline) {
     EXPECT_EQ(judge(on_timeline_2(running_standby("0/6000001"))), "R05 stop and look again");
 }
 
+TEST(Rejoin, R05NamesWhatWillBeLost) {
+    EXPECT_EQ(judge_rejoin(source(), on_timeline_2(stopped_standby("0/6000001")), {}).diverged,
+              std::pair(lsn("0/6000000"), lsn("0/6000001")))
+        << "from where the source is";
+    const char* const later = "1\t0/5000060\tno recovery target specified\n";
+    EXPECT_EQ(
+        judge_rejoin(source(), on_timeline_2(stopped_primary("0/5000100"), later), {}).diverged,
+        std::pair(lsn("0/5000000"), lsn("0/5000100")))
+        << "from the earlier of two promotions";
+}
+
+// pg_rewind would take 0/6400000 for common ground, and the source was never there.
+TEST(Rejoin, R05RebuildsWhoeverLeftTheSourcesTimelineAheadOfTheSource) {
+    TargetFacts t = stopped_primary("0/6800000");
+    t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/6000000\t\n");
+    EXPECT_EQ(judge(t), "R08 rewind") << "where the source is: it has all up to there";
+    t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/6400000\t\n");
+    EXPECT_EQ(judge(t), "R05 base backup");
+    EXPECT_EQ(judge(t, never), "R10 refuse");
+    EXPECT_EQ(reason(t),
+              "node 0 left timeline 2 at 0/6400000, ahead of node 1, which is at 0/6000000");
+    EXPECT_EQ(judge_rejoin(source(), t, {}).diverged,
+              std::pair(lsn("0/6000000"), lsn("0/6800000")));
+}
+
 TEST(Rejoin, R05RebuildsWhoeverWasPromotedToTheSameNumberElsewhere) {
     const char* const later = "1\t0/5000060\tno recovery target specified\n";
     EXPECT_EQ(judge(on_timeline_2(stopped_primary("0/5000100"), later)), "R05 base backup");
