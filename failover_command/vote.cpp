@@ -1,19 +1,13 @@
 // Who could take over, and that nobody else decides at the same time.
 #include <algorithm>
 
+#include "common/app/node_lock.h"
 #include "common/io/poll.h"
 #include "failover_command/failover.h"
 
 namespace hooks::failover {
 
 using std::chrono::milliseconds;
-
-namespace {
-
-// One lock for promotions, whoever runs them; node ids are never negative.
-constexpr int promotion_lock = -1;
-
-}  // namespace
 
 // Of this cluster, lowest id first.
 std::vector<int> Failover::standbys() const {

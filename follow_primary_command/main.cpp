@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "common/app/bring_up.h"
+#include "common/app/node_lock.h"
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "common/app/bring_up.h"
+#include "common/app/node_lock.h"
 #include "common/app/run_hook.h"
 #include "common/io/poll.h"
 #include "pgpool_remote_start/decide.h"
@@ -38,9 +39,10 @@ class RemoteStart {
         if (std::holds_alternative<StartServer>(step)) {
             if (backend_.id >= 0) {
                 primary_ = connect_primary();
-                lock_node(*primary_, backend_.id, env_.deadline);
+                wait_for_lock(*primary_, backend_.id, env_,
+                              env_.deadline.within(std::chrono::seconds(30)), env_.deadline);
             }
-            start_server(target_, env_, env_.deadline);
+            start_as_it_is_now();
             return true;
         }
         target_.backend.port = find_port();
@@ -52,6 +54,18 @@ class RemoteStart {
                             backend_.host, target_.backend.port, proof.timeline, primary_->label(),
                             proof.marker);
         return true;
+    }
+
+    // Whoever had the lock until now may have started it, or may have been cut off midway.
+    void start_as_it_is_now() {
+        look_at_files(target_, 0, env_.deadline);
+        const Decision decision = decide(backend_, target_.report);
+        if (const auto* refuse = std::get_if<Refuse>(&decision)) {
+            throw Error(ErrorKind::refused, refuse->reason, refuse->next);
+        }
+        if (!target_.report.running) {
+            start_server(target_, env_, env_.deadline);
+        }
     }
 
     // Pgpool passes no port. The server writes it into the fourth line of postmaster.pid.
@@ -95,7 +109,7 @@ class RemoteStart {
         Backend primary;
         primary.host = *host;
         primary.port = port != nullptr ? parse_port(*port, "the port in primary_conninfo") : 5432;
-        return PgConnection::connect(inspection_conninfo(primary, env_.config), env_.hook,
+        return PgConnection::connect(inspection_conninfo(primary, env_.config), session_name(env_),
                                      env_.deadline.within(std::chrono::seconds(10)));
     }
 

@@ -64,6 +64,7 @@ Carried carry_out(const Decision& decision, Env& env,
         }
         env.proving = std::holds_alternative<ProveStreaming>(step) ||
                       std::holds_alternative<AttachNode>(step);
+        env.log.debug("step begins", {{"does", text(step)}});
         const bool go_on = in_context(text(step), [&] {
             return env.timings.measure(name(step), [&] { return perform(step); });
         });

@@ -136,6 +136,9 @@ void base_backup(Target& target, const Conninfo& source, const std::string& slot
     if (!keep_configuration) {
         set_port(target, incoming, deadline);
     }
+    if (target.still_wanted) {
+        target.still_wanted();  // the copy took its time
+    }
     must(target.node->run_script(swap_script,
                                  {target.directory(), work, keep_configuration ? "yes" : "no",
                                   std::to_string(major), incoming},

@@ -9,6 +9,7 @@
 //   server.log          what a server said that was started from here
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ struct Target {
     std::unique_ptr<Node> node;
     NodeReport report;
     std::string waldump;  // of a stopped server
+    // Throws where what was begun must not be put in place any more.
+    std::function<void()> still_wanted = {};
 
     const std::string& directory() const { return backend.data_directory; }
 };

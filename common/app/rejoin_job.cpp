@@ -5,6 +5,7 @@
 #include "common/app/bring_up.h"
 #include "common/app/node_steps.h"
 #include "common/app/pool.h"
+#include "common/app/primary_session.h"
 #include "common/app/run_hook.h"
 #include "common/core/connections.h"
 #include "common/io/poll.h"
@@ -21,10 +22,12 @@ class Rejoin {
     Rejoin(const RejoinJob& job, Env& env)
         : job_(job),
           env_(env),
+          primary_(job.source, job.target.id, job.wait_for_host, env),
           target_{job.target, env.config.node(job.target.id), nullptr, {}, {}},
           copy_deadline_(env.config.recovery_timeout
                              ? env.deadline.within(*env.config.recovery_timeout)
                              : env.deadline) {
+        target_.still_wanted = [this] { primary_.check(quick()); };
         policy_.base_backup = env.config.base_backup != BaseBackupPolicy::never;
         policy_.stop_running_primary = env.config.rejoin_old_primary;
         policy_.online_recovery = job.online_recovery;
@@ -36,9 +39,6 @@ class Rejoin {
     // Everything but copying is bounded by follow_timeout.
     Deadline quick() const { return env_.deadline.within(env_.config.follow_timeout); }
 
-    void connect_primary();
-    void lock();
-    void check_primary();
     void check_port_is_free(Deadline deadline);
     TargetFacts look(Deadline deadline);
     TargetFacts look_when_reachable();
@@ -49,10 +49,10 @@ class Rejoin {
 
     const RejoinJob& job_;
     Env& env_;
+    PrimarySession primary_;  // holds the lock
     Target target_;
     Deadline copy_deadline_;
     RejoinPolicy policy_;
-    std::unique_ptr<PgConnection> primary_;
     std::optional<SourceFacts> source_;
     Conninfo present_;  // the target's primary_conninfo before anything was changed
     bool same_cluster_ = false;
@@ -61,25 +61,6 @@ class Rejoin {
     std::optional<Proof> proof_;
     bool rewinding_ = false;  // a step that a base backup can take the place of
 };
-
-void Rejoin::connect_primary() {
-    primary_ = in_context("asking the primary, " + job_.source.label(), [&] {
-        return PgConnection::connect(inspection_conninfo(job_.source, env_.config),
-                                     env_.hook + " node " + std::to_string(job_.target.id),
-                                     quick().within(seconds(10)));
-    });
-}
-
-// Between the decision and its effect a second failover may have happened.
-void Rejoin::check_primary() {
-    const ServerFacts now = read_server_facts(*primary_, quick());
-    if (now.in_recovery || now.timeline != source_->history.timeline()) {
-        throw Error(ErrorKind::refused,
-                    fmt::format("{} is no longer the primary on timeline {}", job_.source.label(),
-                                source_->history.timeline()),
-                    "Nothing more is done against it; pgpool calls again after the next failover.");
-    }
-}
 
 // A server that answers where none should run is one that was started just now, or one of another
 // directory: then the one that pgpool.conf names must not be filled.
@@ -99,21 +80,6 @@ void Rejoin::check_port_is_free(Deadline deadline) {
             fmt::format("Check backend_port{0} and backend_data_directory{0} in pgpool.conf; "
                         "SHOW data_directory tells where the server is.",
                         job_.target.id));
-    }
-}
-
-// The hook that handed this node over may still be on its way out.
-void Rejoin::lock() {
-    const Deadline patience = quick().within(seconds(job_.wait_for_host ? 2 : 0));
-    for (;;) {
-        try {
-            return lock_node(*primary_, job_.target.id, quick());
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::refused || patience.expired()) {
-                throw;
-            }
-        }
-        pause_for(milliseconds(100), patience);
     }
 }
 
@@ -187,8 +153,10 @@ TargetFacts Rejoin::look_when_reachable() {
         try {
             return look(deadline);
         } catch (const Error& error) {
-            const bool retry =
-                error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
+            // What an earlier run left at work, for a primary that is gone perhaps, ends by itself.
+            const bool busy = error.kind() == ErrorKind::refused && !target_.report.busy.empty();
+            const bool retry = error.kind() == ErrorKind::unreachable ||
+                               error.kind() == ErrorKind::timeout || busy;
             if (!retry || !job_.wait_for_host || env_.dry_run) {
                 throw;
             }
@@ -206,14 +174,16 @@ TargetFacts Rejoin::look_when_reachable() {
             }
         }
         pause_for(wait, deadline);
-        check_primary();
+        primary_.check(quick());
     }
 }
 
 Decision Rejoin::decide() {
     const auto look_at_source = [&] {
+        primary_.check(quick());
         in_context("asking the primary, " + job_.source.label(),
                    [&] { source_ = read_source_facts(*primary_, job_.source.id, quick()); });
+        primary_.expect(*source_);
     };
     look_at_source();
     const TargetFacts target = env_.timings.measure("inspect", [&] {
@@ -249,10 +219,7 @@ RecoverySettings Rejoin::settings() const {
 }
 
 bool Rejoin::perform(const Step& step) {
-    if (is_point_of_no_return(step) || std::holds_alternative<BaseBackup>(step) ||
-        std::holds_alternative<StopServer>(step)) {
-        check_primary();
-    }
+    primary_.check(quick());
     if (const auto* s = std::get_if<CreateSlots>(&step)) {
         create_slots(*primary_, s->slots, quick());
     } else if (std::holds_alternative<StopServer>(step)) {
@@ -318,17 +285,15 @@ std::string Rejoin::summary(const Decision& decision) const {
 }
 
 Verdict Rejoin::run() {
-    connect_primary();
-    if (!env_.dry_run) {
-        lock();
-    }
+    primary_.open(quick());
     // A look, a stop, a look, a rewind that fails, a look, a base backup: more rounds than that
     // mean that somebody else changes the node at the same time.
     for (int round = 0; round < 6; ++round) {
-        const Decision decision = decide();
+        std::optional<Decision> decision;
         try {
+            decision = decide();
             const Carried carried =
-                carry_out(decision, env_, [&](const Step& step) { return perform(step); });
+                carry_out(*decision, env_, [&](const Step& step) { return perform(step); });
             if (carried == Carried::interrupted_for_new_look) {
                 continue;
             }
@@ -338,8 +303,10 @@ Verdict Rejoin::run() {
                     remove_previous(target_, env_, quick());
                 }
             }
-            return verdict_of(decision, carried, carried == Carried::out ? summary(decision) : "",
+            return verdict_of(*decision, carried, carried == Carried::out ? summary(*decision) : "",
                               env_);
+        } catch (const LookAnew&) {
+            rewinding_ = false;
         } catch (const Error& error) {
             if (!rewinding_ || error.kind() != ErrorKind::command || !policy_.base_backup) {
                 throw;

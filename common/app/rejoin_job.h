@@ -19,7 +19,9 @@ struct RejoinJob {
 };
 
 // Holds the node's lock for the whole time. Blocks until done: hours for a base backup of
-// terabytes. Throws Error{refused} when another run holds the node.
+// terabytes. Throws Error{refused} when another run holds the node; with `wait_for_host` only when
+// it still does at follow_timeout. Throws Error{refused} also when the source is found to be the
+// primary no longer, before the next effect.
 Verdict run_rejoin(const RejoinJob& job, Env& env);
 
 }  // namespace hooks

@@ -62,18 +62,11 @@ Liveness liveness(PgAnswer::Kind kind) {
     return Liveness::silent;
 }
 
-std::string application_name(const Env& env) {
-    char host[256] = {};
-    ::gethostname(host, sizeof(host) - 1);
-    // pg_stat_activity truncates at 63 bytes; the name of the hook matters most.
-    return fmt::format("{} {} pid {}", env.hook, host, ::getpid());
-}
-
 ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
     ServerLook result;
     result.seen.backend = backend;
-    PgAnswer answer = PgConnection::open(inspection_conninfo(backend, env.config),
-                                         application_name(env), deadline);
+    PgAnswer answer =
+        PgConnection::open(inspection_conninfo(backend, env.config), session_name(env), deadline);
     result.seen.liveness = liveness(answer.kind);
     result.seen.detail = answer.detail;
     result.seen.hint = answer.hint;
@@ -93,6 +86,14 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
 }
 
 }  // namespace
+
+std::string session_name(const Env& env) {
+    char host[256] = {};
+    ::gethostname(host, sizeof(host) - 1);
+    // pg_stat_activity truncates at 63 bytes: what can be long comes last.
+    return fmt::format("{}{} pid {} on {}", env.hook, env.worker ? " worker" : "", ::getpid(),
+                       host);
+}
 
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env) {
     const Deadline deadline = env.deadline.within(env.config.connect_timeout);
@@ -217,30 +218,6 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
     }
     facts.history = read_history(target, server.timeline, deadline);
     return facts;
-}
-
-void lock_node(PgConnection& primary, int node_id, Deadline deadline) {
-    constexpr int lock_class = 0x70676868;  // "pghh", so that it does not meet other people's locks
-    if (primary.major_version() >= 14) {
-        // The session holds the lock through hours of a base backup without a word.
-        primary.query("SET idle_session_timeout = 0", deadline);
-    }
-    if (primary.value(fmt::format("SELECT pg_try_advisory_lock({}, {})", lock_class, node_id),
-                      deadline) == "t") {
-        return;
-    }
-    // Asked for only now: the two views take a new session ten times as long as the lock.
-    const auto holders = primary.query(
-        fmt::format("SELECT string_agg(a.application_name || ', backend ' || a.pid, '; ')"
-                    " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-                    " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {}"
-                    " AND l.objid = {} AND l.objsubid = 2 AND a.pid <> pg_backend_pid()",
-                    lock_class, static_cast<unsigned>(node_id)),
-        deadline);
-    throw Error(ErrorKind::refused,
-                fmt::format("another run works on node {}: {}", node_id,
-                            holders.at(0).at(0).value_or("it ended just now")),
-                "Wait until it has ended, and look at its verdict in the log.");
 }
 
 }  // namespace hooks

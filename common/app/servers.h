@@ -17,6 +17,9 @@ struct ServerLook {
     std::unique_ptr<PgConnection> connection;  // when it serves
 };
 
+// Who this session is, for pg_stat_activity: "failover_command pid 77 on pgpool1".
+std::string session_name(const Env& env);
+
 // In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);
 // Reads them again over the connections that are there; reconnects where one is not.
@@ -69,9 +72,5 @@ struct Proof {
     Lsn marker;
 };
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline);
-
-// An advisory lock on the primary for one node, held by this session and gone with it. Throws
-// Error{refused} that says who holds it.
-void lock_node(PgConnection& primary, int node_id, Deadline deadline);
 
 }  // namespace hooks

@@ -169,6 +169,8 @@ class Cluster {
     Outcome run_hook(const std::string& name, std::vector<std::string> arguments,
                      const Environment& environment = {},
                      Milliseconds timeout = std::chrono::seconds(120)) const;
+    // For a SteppedHook.
+    Command hook_command(const std::string& name, std::vector<std::string> arguments) const;
     // What the placeholders are when pgpool lost `node`. new_main and old_primary may be -1.
     Placeholders placeholders(int node, int new_main, int old_primary) const;
     // By way of /bin/sh -c, as pgpool does.

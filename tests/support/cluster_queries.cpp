@@ -269,6 +269,12 @@ Outcome Cluster::run_hook(const std::string& name, std::vector<std::string> argu
     return hub_->run(std::move(argv), timeout, environment);
 }
 
+Command Cluster::hook_command(const std::string& name, std::vector<std::string> arguments) const {
+    std::vector<std::string> argv{hook_path(name), "--config", hooks_conf_path()};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return hub_->command(std::move(argv), {});
+}
+
 Outcome Cluster::run_shell(const std::string& command_line, const Environment& environment,
                            Milliseconds timeout) const {
     return hub_->run({"/bin/sh", "-c", command_line}, timeout, environment);

@@ -55,8 +55,10 @@ class Place {
     void write_file(const std::string& path, std::string_view content, unsigned mode = 0600) const;
     void make_directory(const std::string& path, unsigned mode = 0700) const;
 
-  private:
+    // What runs `argv` there, for who starts it in another way.
     Command command(std::vector<std::string> argv, const Environment& environment) const;
+
+  private:
     Account account_;
     std::string network_namespace_;
 };
