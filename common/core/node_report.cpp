@@ -124,8 +124,10 @@ fi
 say end report
 )sh";
 
-// Told where the last segment ends, pg_waldump does not look for the next one, for which it would
-// wait five seconds.
+// Told the last segment, pg_waldump does not look for the next one, for which it would wait five
+// seconds. Told the first, it takes the size of a segment from that file: by itself it opens
+// whichever the directory lists first, and gives up when that is one which the server made ahead
+// and has not written to.
 const std::string_view wal_end_script = R"sh(
 prefix=$(printf '%08X' "$3")
 last=$(ls -- "$1/pg_wal" | grep -E "^$prefix[0-9A-F]{16}\$" | sort | tail -n 1)
@@ -133,11 +135,10 @@ if [ -z "$last" ]; then
     echo "no segment of timeline $3 in pg_wal"
     exit 0
 fi
-high=$(printf '%s' "$last" | cut -c9-16)
-low=$(printf '%s' "$last" | cut -c17-24)
-end=$((0x$high * 4294967296 + (0x$low + 1) * $5))
-LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -t "$3" -s "$4" \
-    -e "$(printf '%X/%X' $((end >> 32)) $((end & 4294967295)))" 2>&1 | tail -n 5
+segment=$(((0x${4%%/*} * 4294967296 + 0x${4#*/}) / $5))
+segments=$((4294967296 / $5))
+first=$(printf '%s%08X%08X' "$prefix" $((segment / segments)) $((segment % segments)))
+LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -s "$4" "$first" "$last" 2>&1 | tail -n 5
 )sh";
 
 NodeReport parse_node_report(std::string_view output) {

@@ -44,6 +44,19 @@ TEST_F(CutOff, AfterARewindThatDidNotEndTheNodeGetsTheConfigurationThatWasSaved)
     EXPECT_EQ(cluster.sql_value(2, "SHOW work_mem"), "7MB");
 }
 
+// A server makes segments ahead, full of zeros. pg_waldump by itself asks the first file of the
+// directory how large a segment is.
+TEST_F(CutOff, ASegmentMadeAheadDoesNotHideWhereTheWalEnds) {
+    cluster.stop_postgres(0);
+    shell("cd " + cluster.data_directory(0) +
+          "/pg_wal && for low in 07 08 09 0A; do head -c 16777216 /dev/zero "
+          ">0000000100000000000000$low; done");
+    ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_history(cluster, "rule=R06 exit=0 verdict=\"node 0");
+}
+
 TEST_F(CutOff, ASwapBetweenItsTwoMovesIsTakenBack) {
     cluster.stop_postgres(2);
     shell("mkdir -p " + work() + "/incoming/global && touch " + work() +
