@@ -140,6 +140,7 @@ class Cluster {
     SshServer& sshd(int node);
     PgpoolServer& pgpool() { return *pgpool_; }
     const Network& network() const { return *network_; }
+    Network& network() { return *network_; }  // cuts at once, at any moment
 
     // No Writer commits while this is held.
     std::unique_lock<std::mutex> pause_writers() const {

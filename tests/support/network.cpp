@@ -106,6 +106,11 @@ class NamespaceNetwork : public Network {
     }
     void heal_one_way(int from, int to) override { set_neighbour(from, to, mac(to)); }
 
+    void slow_host(int node, const std::string& rate) override {
+        set_queue(node, "replace", {"tbf", "rate", rate, "burst", "8kb", "limit", "64kb"});
+    }
+    void heal_slow_host(int node) override { set_queue(node, "del", {}); }
+
   private:
     static std::string port(int node) { return "port" + std::to_string(node); }
 
@@ -131,6 +136,17 @@ class NamespaceNetwork : public Network {
         } else {
             must({"nsenter", "--net=" + namespace_path(from), "ip", "-batch", "-"},
                  neighbour(to, address, "eth0"));
+        }
+    }
+
+    // At both ends of its cable.
+    void set_queue(int node, const char* verb, const std::vector<std::string>& kind) {
+        std::vector<std::string> inside{
+            "nsenter", "--net=" + namespace_path(node), "tc", "qdisc", verb, "dev", "eth0", "root"};
+        std::vector<std::string> outside{"tc", "qdisc", verb, "dev", port(node), "root"};
+        for (std::vector<std::string>* argv : {&inside, &outside}) {
+            argv->insert(argv->end(), kind.begin(), kind.end());
+            must(*argv);
         }
     }
 
@@ -168,6 +184,8 @@ class LoopbackNetwork : public Network {
     void heal_host(int) override { refuse(); }
     void cut_one_way(int, int) override { refuse(); }
     void heal_one_way(int, int) override { refuse(); }
+    void slow_host(int, const std::string&) override { refuse(); }
+    void heal_slow_host(int) override { refuse(); }
 
   private:
     [[noreturn]] static void refuse() {

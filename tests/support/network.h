@@ -40,6 +40,9 @@ class Network {
     // Only packets from one to the other are lost. Either may be kHub.
     virtual void cut_one_way(int from, int to) = 0;
     virtual void heal_one_way(int from, int to) = 0;
+    // What the host sends and gets goes at this rate, as tc(8) writes it: "500kbit".
+    virtual void slow_host(int node, const std::string& rate) = 0;
+    virtual void heal_slow_host(int node) = 0;
 };
 
 // `directory` is where the namespaces are kept by name.

@@ -10,14 +10,18 @@ PgpoolServer::PgpoolServer(Place place, std::string directory)
     : place_(std::move(place)), directory_(std::move(directory)) {
 }
 
-void PgpoolServer::start() {
+void PgpoolServer::start(bool discard_status) {
     if (running()) {
         throw HarnessError("pgpool runs already");
     }
     // -n: its own output and that of the hooks go to the log. -D: no status of an earlier run.
-    pid_ = place_.launch({find_program("pgpool"), "-n", "-D", "-f", conf_path(), "-F",
-                          directory_ + "/pcp.conf", "-a", directory_ + "/pool_hba.conf"},
-                         directory_ + "/pgpool.log");
+    std::vector<std::string> argv{
+        find_program("pgpool"),       "-n", "-f", conf_path(), "-F", directory_ + "/pcp.conf", "-a",
+        directory_ + "/pool_hba.conf"};
+    if (discard_status) {
+        argv.emplace_back("-D");
+    }
+    pid_ = place_.launch(std::move(argv), directory_ + "/pgpool.log");
 }
 
 bool PgpoolServer::running() const {

@@ -14,7 +14,9 @@ class PgpoolServer {
 
     std::string conf_path() const { return directory_ + "/pgpool.conf"; }
     // Returns when it is running; whether it serves clients is for the caller to ask.
-    void start();
+    void start() { start(true); }
+    // With the status that the last run left behind: a node that was down stays down.
+    void start_again() { start(false); }
     void stop(Milliseconds timeout = std::chrono::seconds(20));  // fast
     void kill();                                                 // SIGKILL, children included
 
@@ -23,6 +25,7 @@ class PgpoolServer {
     std::string log() const;
 
   private:
+    void start(bool discard_status);
     Place place_;
     std::string directory_;
     pid_t pid_ = 0;
