@@ -106,12 +106,22 @@ std::string Keeper::take_over() {
     in_charge_ = true;
     std::string story;
     try {
-        const int primary = leader(watch_.glances());
+        const std::vector<Glance> glances = watch_.glances();
+        const int primary = leader(glances);
+        if (primary < 0) {
+            return " nothing, no node takes writes";
+        }
         for (const harness::PoolNode& node : cluster_.pool_status()) {
             if (node.id == primary && (node.status == "down" || node.role != "primary")) {
                 cluster_.pcp("pcp_attach_node", {"-n", std::to_string(primary)});
                 story += fmt::format(" attach the primary, node {}", primary);
-            } else if (node.status == "down") {
+            } else if (node.id != primary &&
+                       (node.status == "down" ||
+                        glances.at(static_cast<std::size_t>(node.id)).sender !=
+                            cluster_.host(primary))) {
+                if (node.status != "down") {
+                    cluster_.pcp("pcp_detach_node", {"-n", std::to_string(node.id)});
+                }
                 in_care_[node.id] = Clock::time_point();
                 story += fmt::format(" recover node {}", node.id);
             }
