@@ -4,10 +4,49 @@
 
 namespace hooks::follow {
 
-Decision decide(const Request& request, const ServerSeen& primary, const ServerSeen& target,
+const ServerSeen* primary_instead(const Request& request, const std::vector<ServerSeen>& servers) {
+    const ServerSeen* asked_for = find_server(servers, request.new_primary);
+    // Only a server that says so, or a host that says that there is none, is certainly no primary.
+    if (asked_for == nullptr ||
+        !(asked_for->is_standby() || asked_for->liveness == Liveness::refused)) {
+        return nullptr;
+    }
+    const ServerSeen* found = nullptr;
+    for (const ServerSeen& seen : servers) {
+        if (seen.is_primary()) {
+            if (found != nullptr) {
+                return nullptr;
+            }
+            found = &seen;
+        }
+    }
+    if (found == nullptr) {
+        return nullptr;
+    }
+    for (const ServerSeen& seen : servers) {
+        if (seen.server && (seen.server->system_identifier != found->server->system_identifier ||
+                            seen.server->timeline > found->server->timeline)) {
+            return nullptr;
+        }
+    }
+    return found;
+}
+
+Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                 const std::optional<SourceFacts>& source_facts,
                 const std::optional<TargetFacts>& target_facts, const Policy& policy) {
     const int node = request.node;
+    const ServerSeen& primary = *find_server(servers, request.new_primary);
+    const ServerSeen& target = *find_server(servers, request.node);
+    if (const ServerSeen* instead =
+            primary.is_primary() ? nullptr : primary_instead(request, servers)) {
+        return Plan{"H04",
+                    fmt::format("node {} shall follow node {}, which is no primary now ({}); the "
+                                "primary is {}, on timeline {}: pgpool gets to know it first",
+                                node, request.new_primary, primary.describe(),
+                                node_name(instead->backend.id), instead->server->timeline),
+                    {HandOver{node}}};
+    }
     if (!primary.server) {
         return Refuse{"R04",
                       fmt::format("node {} shall follow node {}, which cannot be asked: {}", node,

@@ -18,9 +18,17 @@ struct Policy {
     RejoinPolicy rejoin;
 };
 
-// `primary` and `target` are what a connection showed. `source_facts` and `target_facts` are there
+// Pgpool calls with a primary of the past when a second failover came while its loop over the
+// standbys of the first one went on: it does not look for a primary then (Pgpool-II 4.3,
+// find_primary_node_repeatedly: "follow primary is ongoing. return current primary"). The node
+// that is the primary instead: the only one, on the latest timeline of all that are seen. Nobody
+// while it is not certain that the node of the call is none.
+const ServerSeen* primary_instead(const Request& request, const std::vector<ServerSeen>& servers);
+
+// `servers`: all of pgpool.conf when the node to follow is no primary, else only that and the
+// target. `source_facts` and `target_facts` are there
 // when both serve; the rules of common/core/rejoin then judge.
-Decision decide(const Request& request, const ServerSeen& primary, const ServerSeen& target,
+Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                 const std::optional<SourceFacts>& source_facts,
                 const std::optional<TargetFacts>& target_facts, const Policy& policy);
 

@@ -8,6 +8,7 @@
 
 #include "common/app/bring_up.h"
 #include "common/app/node_lock.h"
+#include "common/app/node_steps.h"
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
@@ -31,7 +32,10 @@ class Follow {
           quick_(env.deadline.within(quick_part)) {}
 
     Verdict run() {
-        if (env_.worker || (env_.dry_run && !serves())) {
+        if (env_.worker) {
+            return work();
+        }
+        if (env_.dry_run && !serves()) {
             return run_rejoin({source_, target_, false, true}, env_);
         }
         const Decision decision = env_.timings.measure("inspect", [&] { return inspect(); });
@@ -58,9 +62,71 @@ class Follow {
     }
 
     void look() {
-        if (looks_.empty()) {
-            looks_ = look_at_servers({source_, target_}, env_);
-            seen_ = seen_of(looks_);
+        if (!looks_.empty()) {
+            return;
+        }
+        looks_ = look_at_servers({source_, target_}, env_);
+        if (!looks_.front().seen.is_primary()) {
+            looks_ = look_at_servers(env_.pgpool.backends, env_);
+        }
+        seen_ = seen_of(looks_);
+    }
+
+    // The source may be one of the past by now, and pgpool believe in it for ever.
+    Verdict work() {
+        look();
+        const ServerSeen* source = find_server(seen_, source_.id);
+        const ServerSeen* instead =
+            source->is_primary() ? nullptr : primary_instead(request_, seen_);
+        if (instead == nullptr) {
+            looks_.clear();
+            return run_rejoin({source_, target_, false, true}, env_);
+        }
+        const Backend primary = instead->backend;
+        const TimelineId timeline = instead->server->timeline;
+        const bool source_serves = source->server.has_value();
+        if (!source_serves) {
+            prove_older(timeline);
+        }
+        looks_.clear();
+        env_.log.warn("pgpool called with a primary of the past",
+                      {{"named", std::to_string(source_.id)},
+                       {"primary", std::to_string(primary.id)},
+                       {"timeline", std::to_string(timeline)}});
+        attach_primary(primary.id, env_, env_.deadline.within(env_.config.follow_timeout));
+        if (!source_serves) {
+            bring_back_the_past(primary);
+        }
+        if (primary.id == target_.id) {
+            return {ExitCode::done,
+                    "H04",
+                    fmt::format("{} is the primary, on timeline {}; pgpool knows it now",
+                                primary.label(), timeline),
+                    {}};
+        }
+        return run_rejoin({primary, target_, false, true}, env_);
+    }
+
+    // It does not run. Its files tell whether it was the primary after the one that is there now:
+    // then it has rows that nobody else has.
+    void prove_older(TimelineId timeline) {
+        const Deadline deadline = quick_;
+        Target files{source_,
+                     env_.config.node(source_.id),
+                     make_node(source_, env_.config, deadline),
+                     {},
+                     {}};
+        look_at_files(files, 0, deadline);
+        const bool older = !files.report.running && files.report.control &&
+                           files.report.control->timeline() < timeline;
+        if (!older) {
+            throw Error(ErrorKind::refused,
+                        fmt::format("{} does not run as the primary, and it is not certain that "
+                                    "its timeline is older than {}",
+                                    source_.label(), timeline),
+                        fmt::format("If it was the last primary, start it and attach it with "
+                                    "pcp_attach_node; if not, run pcp_recovery_node for node {}.",
+                                    target_.id));
         }
     }
 
@@ -74,7 +140,8 @@ class Follow {
         std::optional<TargetFacts> target;
         PgConnection* primary = connection_to(looks_, source_.id);
         PgConnection* standby = connection_to(looks_, target_.id);
-        if (primary != nullptr && standby != nullptr && looks_.front().seen.is_primary()) {
+        if (primary != nullptr && standby != nullptr &&
+            find_server(seen_, source_.id)->is_primary()) {
             try {
                 // In this order: a standby that streams would seem to be ahead of where its
                 // primary was before.
@@ -84,8 +151,7 @@ class Follow {
                 env_.log.warn("facts could not be read", {{"why", error.what()}});
             }
         }
-        return decide(request_, *find_server(seen_, source_.id), *find_server(seen_, target_.id),
-                      source, target, policy);
+        return decide(request_, seen_, source, target, policy);
     }
 
     bool perform(const Step& step) {
@@ -122,6 +188,20 @@ class Follow {
 
     void hand_over() {
         looks_.clear();  // with the connection goes the lock, which the worker takes
+        const std::string log = worker_log(target_.id);
+        const pid_t pid = spawn_worker(env_.arguments, log);
+        done_ = fmt::format(
+            "{}: handed over to a worker, pid {}, which attaches the node when it is "
+            "a standby of {}; its log is {}",
+            target_.label(), pid, source_.label(), log);
+    }
+
+    std::string worker_log(int node) const {
+        return env_.state_dir.empty() ? "/dev/null"
+                                      : fmt::format("{}/worker-node{}.log", env_.state_dir, node);
+    }
+
+    pid_t spawn_worker(const Arguments& words, const std::string& log) const {
         char self[PATH_MAX] = {};
         char config[PATH_MAX] = {};
         if (::readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 ||
@@ -130,15 +210,26 @@ class Follow {
         }
         Command command;
         command.argv = {self, "--config", config, "--worker"};
-        command.argv.insert(command.argv.end(), env_.arguments.begin(), env_.arguments.end());
-        const std::string log = env_.state_dir.empty() ? "/dev/null"
-                                                       : fmt::format("{}/worker-node{}.log",
-                                                                     env_.state_dir, target_.id);
-        const pid_t pid = spawn_detached(command, log);
-        done_ = fmt::format(
-            "{}: handed over to a worker, pid {}, which attaches the node when it is "
-            "a standby of {}; its log is {}",
-            target_.label(), pid, source_.label(), log);
+        command.argv.insert(command.argv.end(), words.begin(), words.end());
+        return spawn_detached(command, log);
+    }
+
+    // Pgpool's call for the primary of the past would be to follow itself. Where somebody is at it
+    // already, the node's lock ends this one.
+    void bring_back_the_past(const Backend& primary) {
+        if (!env_.config.rejoin_old_primary) {
+            return;
+        }
+        const std::string log = worker_log(source_.id);
+        const pid_t pid =
+            spawn_worker({std::to_string(source_.id), source_.host, std::to_string(source_.port),
+                          source_.data_directory, std::to_string(primary.id), primary.host, "0",
+                          std::to_string(source_.id), std::to_string(primary.port),
+                          primary.data_directory, source_.host, std::to_string(source_.port)},
+                         log);
+        env_.log.info(
+            "the primary of the past is brought back by another worker",
+            {{"node", std::to_string(source_.id)}, {"pid", std::to_string(pid)}, {"log", log}});
     }
 
     Env& env_;
@@ -146,7 +237,7 @@ class Follow {
     Backend target_;
     Backend source_;
     Deadline quick_;
-    std::vector<ServerLook> looks_;  // primary, target
+    std::vector<ServerLook> looks_;  // primary and target, or all
     std::vector<ServerSeen> seen_;
     std::string done_;
 };

@@ -37,19 +37,23 @@ std::string_view trim(std::string_view text) {
 
 // "Status               : 2". Other keys end in the same word ("Status Name", "Backend Status
 // Name"), and which of them there are depends on the version.
-std::optional<PoolStatus> find_status(std::string_view output) {
+std::optional<std::string_view> find_value(std::string_view output, std::string_view key) {
     while (!output.empty()) {
         const std::size_t end = std::min(output.find('\n'), output.size());
         const std::string_view line = output.substr(0, end);
         output.remove_prefix(std::min(end + 1, output.size()));
         const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos || trim(line.substr(0, colon)) != "Status") {
-            continue;
+        if (colon != std::string_view::npos && trim(line.substr(0, colon)) == key) {
+            return trim(line.substr(colon + 1));
         }
-        const std::string_view value = trim(line.substr(colon + 1));
-        if (value.size() == 1 && value[0] >= '0' && value[0] <= '3') {
-            return static_cast<PoolStatus>(value[0] - '0');
-        }
+    }
+    return std::nullopt;
+}
+
+std::optional<PoolStatus> find_status(std::string_view output) {
+    const auto value = find_value(output, "Status");
+    if (value && value->size() == 1 && value->front() >= '0' && value->front() <= '3') {
+        return static_cast<PoolStatus>(value->front() - '0');
     }
     return std::nullopt;
 }
@@ -134,6 +138,15 @@ PoolStatus Pcp::node_status(int node_id, Deadline deadline) const {
     }
     throw Error(ErrorKind::command,
                 fmt::format("pcp_node_info says nothing about the status of node {}", node_id));
+}
+
+bool Pcp::shows_primary(int node_id, Deadline deadline) const {
+    const std::string output = run("pcp_node_info", node_id, true, deadline);
+    return find_value(output, "Role") == "primary";
+}
+
+void Pcp::take_for_primary(int node_id, Deadline deadline) const {
+    run("pcp_promote_node", node_id, false, deadline.within(kLongestCall));
 }
 
 void Pcp::attach_and_wait(int node_id, Deadline deadline) const {

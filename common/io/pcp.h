@@ -28,6 +28,14 @@ class Pcp {
     // Throws Error{unreachable} (no pgpool there, user or password wrong) or Error{command}.
     PoolStatus node_status(int node_id, Deadline deadline) const;
 
+    // Whether pgpool takes the node for the primary, up or down. Throws as above.
+    bool shows_primary(int node_id, Deadline deadline) const;
+
+    // Makes pgpool take a node that it shows as up for the primary. Nothing happens to its server;
+    // pgpool sets all other nodes down and runs follow_primary_command for them. Returns when the
+    // request is queued. Throws as node_status() does.
+    void take_for_primary(int node_id, Deadline deadline) const;
+
     // Asks for the attachment and waits until pgpool shows the node as waiting or up; asks again
     // when pgpool dropped the request (it does so in the middle of a failover). A node that is
     // up already is left alone. Throws Error{timeout} when the deadline comes first.
