@@ -233,14 +233,27 @@ TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {
     EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.later"), "1");
 }
 
-TEST_F(Follow, AStaleCallAgainstANodeThatIsNoPrimaryDoesNothing) {
+TEST_F(Follow, AStaleCallLeadsToThePrimaryThatIsThere) {
+    const std::string started = cluster.start_time(2);
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("rule=H04"), std::string::npos) << outcome.err;
+    expect_history(cluster, "node 2 (" + cluster.host(2) + ":5432) is a standby of node 0");
+    EXPECT_EQ(cluster.start_time(2), started);
+    expect_streaming(cluster, 2);
+    EXPECT_EQ(cluster.primary(), 0);
+}
+
+TEST_F(Follow, AStaleCallWithoutAnotherPrimaryDoesNothing) {
     const std::string started = cluster.start_time(2);
     const std::string before = cluster.sql_value(2, "SHOW primary_conninfo");
+    cluster.stop_postgres(0);
     const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
     EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
     EXPECT_NE(outcome.err.find("rule=R04"), std::string::npos) << outcome.err;
     EXPECT_EQ(cluster.sql_value(2, "SHOW primary_conninfo"), before);
     EXPECT_EQ(cluster.start_time(2), started);
+    cluster.start_postgres(0);
     expect_streaming(cluster, 2);
 }
 
