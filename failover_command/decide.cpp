@@ -4,35 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
 #include "common/core/conninfo.h"
 
 namespace hooks::failover {
 namespace {
-
-// The cluster that most of the standbys belong to; 0 when two are as frequent. The dead primary
-// cannot be asked, and a standby of some other cluster must not be promoted.
-std::uint64_t common_system_identifier(const std::vector<ServerSeen>& servers) {
-    std::map<std::uint64_t, int> votes;
-    for (const ServerSeen& seen : servers) {
-        if (seen.server) {
-            ++votes[seen.server->system_identifier];
-        }
-    }
-    std::uint64_t best = 0;
-    int most = 0;
-    for (const auto& [identifier, count] : votes) {
-        if (count == most) {
-            best = 0;
-        } else if (count > most) {
-            most = count;
-            best = identifier;
-        }
-    }
-    return best;
-}
 
 // The newest primary besides the detached node.
 const ServerSeen* find_other_primary(const Request& request,
@@ -53,12 +29,6 @@ bool is_stale(const ServerSeen& primary, const std::vector<const ServerSeen*>& c
         return standby->server->system_identifier == primary.server->system_identifier &&
                standby->server->timeline > primary.server->timeline;
     });
-}
-
-const Failed* find_failed(const std::vector<Failed>& failed, int node) {
-    const auto it = std::find_if(failed.begin(), failed.end(),
-                                 [node](const Failed& f) { return f.node == node; });
-    return it == failed.end() ? nullptr : &*it;
 }
 
 // "node 1 (b:5432): no answer: timeout; node 2 (c:5432): ..." of everybody but the detached node.
@@ -86,12 +56,14 @@ std::string what_would_help(const Request& request, const std::vector<ServerSeen
            "pcp_attach_node.";
 }
 
-Decision promote(const ServerSeen& best, const char* rule, const std::string& why,
+Decision promote(const Candidates& candidates, const char* rule, const std::string& why,
                  const std::vector<ServerSeen>& servers) {
+    const ServerSeen& best = *candidates.ranked.front();
     const int id = best.backend.id;
     Plan plan{rule,
-              fmt::format("{}; {} is the best candidate (timeline {}, WAL up to {})", why,
-                          best.backend.label(), best.server->timeline, best.server->end_of_wal()),
+              fmt::format("{}; {} is the best candidate (timeline {}, WAL up to {}){}", why,
+                          best.backend.label(), best.server->timeline, best.server->end_of_wal(),
+                          candidates.remarks()),
               {}};
     std::vector<std::string> slots;
     for (const ServerSeen& seen : servers) {
@@ -163,31 +135,6 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
 
 }  // namespace
 
-std::vector<const ServerSeen*> rank_candidates(const Request& request,
-                                               const std::vector<ServerSeen>& servers,
-                                               const Policy& policy,
-                                               const std::vector<Failed>& failed) {
-    const std::uint64_t cluster = common_system_identifier(servers);
-    std::vector<const ServerSeen*> ranked;
-    for (const ServerSeen& seen : servers) {
-        if (seen.backend.id != request.detached && seen.is_standby() && cluster != 0 &&
-            seen.server->system_identifier == cluster && !find_failed(failed, seen.backend.id)) {
-            ranked.push_back(&seen);
-        }
-    }
-    const auto key = [&](const ServerSeen* seen) {
-        const ServerFacts& facts = *seen->server;
-        const bool preferred = seen->backend.id == request.main_node;
-        const bool taken_by_pgpool = policy.candidate == CandidateChoice::pgpool && preferred;
-        const bool delayed = facts.apply_delay.count() > 0;
-        return std::tuple(!taken_by_pgpool, delayed, -static_cast<std::int64_t>(facts.timeline),
-                          ~facts.end_of_wal().value, !preferred, seen->backend.id);
-    };
-    std::sort(ranked.begin(), ranked.end(),
-              [&](const ServerSeen* a, const ServerSeen* b) { return key(a) < key(b); });
-    return ranked;
-}
-
 Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                 const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded) {
     const ServerSeen* detached = find_server(servers, request.detached);
@@ -200,7 +147,8 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
         }
         return standby_was_lost(request, primary, policy, slots_bounded);
     }
-    const auto candidates = rank_candidates(request, servers, policy, failed);
+    const Candidates found = find_candidates(request, servers, policy, failed);
+    const auto& candidates = found.ranked;
     const std::uint64_t cluster = common_system_identifier(servers);
     if (other_primary != nullptr && cluster != 0 &&
         other_primary->server->system_identifier != cluster) {
@@ -229,6 +177,14 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                                other_primary->backend.label(), other_primary->server->timeline)};
     }
     if (candidates.empty()) {
+        if (!found.two_lines.empty()) {
+            return Refuse{
+                "F07",
+                fmt::format("which standby has the cluster's rows is not known: {}",
+                            found.two_lines),
+                "Look at both, and promote the right one with pcp_promote_node; the other "
+                "will be rewound or rebuilt."};
+        }
         if (request.main_node < 0) {
             return Nothing{"F01", fmt::format("no node is left to promote: {}",
                                               why_nobody(request, servers, failed))};
@@ -252,14 +208,13 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
 
     const std::string was = fmt::format("node {} was the primary", request.detached);
     if (detached == nullptr) {
-        return promote(*candidates.front(), "F05", was + " and is no longer in pgpool.conf",
-                       servers);
+        return promote(found, "F05", was + " and is no longer in pgpool.conf", servers);
     }
     switch (detached->liveness) {
         case Liveness::serving:
             if (detached->is_standby()) {
                 return promote(
-                    *candidates.front(), "F05",
+                    found, "F05",
                     fmt::format("node {} is in recovery: nobody is the primary", request.detached),
                     servers);
             }
@@ -274,7 +229,7 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                                     was, detached->describe()),
                         {StopServer{request.detached}, LookAgain{request.detached}}};
         case Liveness::refused:
-            return promote(*candidates.front(), "F05", was + " and does not run", servers);
+            return promote(found, "F05", was + " and does not run", servers);
         case Liveness::silent:
             if (policy.unfenced_primary == UnfencedPrimary::refuse) {
                 return Refuse{"F06",
@@ -285,10 +240,16 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                                           "pcp_promote_node for node {}.",
                                           request.detached, candidates.front()->backend.id)};
             }
-            return promote(*candidates.front(), "F06",
-                           was + " and cannot be reached; it is not fenced", servers);
+            return promote(found, "F06", was + " and cannot be reached; it is not fenced", servers);
     }
     return Refuse{"F07", "no rule matched", ""};
+}
+
+bool promotes(const Decision& decision) {
+    const auto* plan = std::get_if<Plan>(&decision);
+    return plan != nullptr &&
+           std::any_of(plan->steps.begin(), plan->steps.end(),
+                       [](const Step& step) { return std::holds_alternative<Promote>(step); });
 }
 
 }  // namespace hooks::failover

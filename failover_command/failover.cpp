@@ -17,12 +17,31 @@ Failover::Failover(const Arguments& words, Env& env)
 }
 
 Verdict Failover::run() {
+    try {
+        Verdict verdict = run_to_the_end();
+        put_everything_back();
+        if (!done_.empty() && verdict.code == ExitCode::done) {
+            verdict.text = done_;
+        }
+        return verdict;
+    } catch (...) {
+        put_everything_back();
+        throw;
+    }
+}
+
+Verdict Failover::run_to_the_end() {
     for (;;) {
         looks_.clear();  // with the sessions go their locks, which would be in our own way
         looks_ = env_.timings.measure("inspect",
                                       [&] { return look_at_servers(env_.pgpool.backends, env_); });
-        const Decision decision =
-            decide(request_, seen_of(looks_), policy_, failed_, slots_bounded());
+        Decision decision = decide(request_, seen_of(looks_), policy_, failed_, slots_bounded());
+        if (promotes(decision) && !env_.dry_run) {
+            if (!stand_still()) {
+                continue;
+            }
+            decision = decide(request_, seen_of(looks_), policy_, failed_);
+        }
         if (worth_waiting(decision)) {
             env_.log.warn("nobody can be promoted yet, looking again",
                           {{"why", reason_of(decision)}});

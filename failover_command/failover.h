@@ -2,6 +2,7 @@
 // time is over.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ class Failover {
 
   private:
     // ---- failover.cpp: the loop
+    Verdict run_to_the_end();
     bool worth_waiting(const Decision& decision) const;
     bool slots_bounded();
     std::string decide_again_text() const;
@@ -34,6 +36,16 @@ class Failover {
     std::vector<int> standbys() const;  // candidates, lowest id first
     bool lock_standbys(int chosen);
     bool prepare(const CreateSlots& step);
+
+    // ---- standstill.cpp: positions that stand still while they are compared, and all put back
+    bool stand_still();  // false: another run promotes a node, look again
+    bool still_receive(Deadline deadline);
+    void hold_receivers();
+    void read_candidates_again();
+    void put_everything_back() noexcept;
+    void put_back(int node);
+    bool follows_the_new_primary(int node);
+    ServerLook* look_of(int node);
 
     // ---- promotion.cpp
     Deadline promotion_deadline() const;
@@ -52,9 +64,14 @@ class Failover {
     std::vector<Failed> failed_;
     int stops_in_vain_ = 0;
     std::string done_;
+    std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed
+    int promoted_ = -1;   // the new primary
 };
 
 // Between two looks when nothing can be done yet.
 constexpr std::chrono::milliseconds look_pause{500};
+
+// One lock for promotions, whoever runs them. Throws as lock_node() does.
+void lock_promotion(PgConnection& standby, Deadline deadline);
 
 }  // namespace hooks::failover

@@ -32,10 +32,12 @@ bool Failover::promote_node(int node) {
 }
 
 bool Failover::promoted(int node, const ServerFacts& before, TimelineId timeline) {
+    promoted_ = node;
     done_ = fmt::format(
         "{} is the primary now, on timeline {}; before it was a standby on timeline {} with "
         "WAL up to {}",
         backend(node).label(), timeline, before.timeline, before.end_of_wal());
+    done_ += find_candidates(request_, seen_of(looks_), policy_, failed_).remarks();
     return true;
 }
 

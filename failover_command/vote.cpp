@@ -9,6 +9,10 @@ namespace hooks::failover {
 
 using std::chrono::milliseconds;
 
+void lock_promotion(PgConnection& standby, Deadline deadline) {
+    lock_node(standby, promotion_lock, deadline);
+}
+
 // Of this cluster, lowest id first.
 std::vector<int> Failover::standbys() const {
     const auto servers = seen_of(looks_);
@@ -27,7 +31,7 @@ bool Failover::lock_standbys(int chosen) {
         PgConnection& standby = *connection_to(looks_, node);
         const Deadline share = env_.deadline.within(env_.config.connect_timeout);
         try {
-            lock_node(standby, promotion_lock, share);
+            lock_promotion(standby, share);
             if (!read_server_facts(standby, share).in_recovery) {
                 return false;  // another run promoted it since we looked
             }

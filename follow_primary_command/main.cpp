@@ -13,6 +13,7 @@
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
 #include "common/core/connections.h"
+#include "common/core/held_settings.h"
 #include "common/io/process.h"
 #include "follow_primary_command/decide.h"
 
@@ -165,12 +166,14 @@ class Follow {
                 "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'", quick_);
             const Conninfo conninfo = primary_conninfo_for(
                 target_, source_, env_.config,
-                present.empty() ? Conninfo() : Conninfo::parse(present[0].at(0).value_or("")),
+                present.empty()
+                    ? Conninfo()
+                    : Conninfo::parse(conninfo_without_hold(present[0].at(0).value_or(""))),
                 standby->major_version());
             repoint(*standby, conninfo.str(), slot_name(target_.id), quick_);
         } else if (std::holds_alternative<ProveStreaming>(step)) {
             const Proof proof = prove_streaming(*primary, *standby, quick_);
-            drop_slots_of_a_former_primary(*standby, env_, quick_);
+            settle_standby(*standby, env_, quick_);
             done_ = fmt::format(
                 "{} follows {} on timeline {}, streams and replayed {}; its server "
                 "was not restarted",

@@ -63,11 +63,17 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
 
 }  // namespace
 
-void drop_slots_of_a_former_primary(PgConnection& standby, Env& env, Deadline deadline) {
+void settle_standby(PgConnection& standby, Env& env, Deadline deadline) {
     try {
         drop_unused_node_slots(standby, deadline);
     } catch (const Error& error) {
         env.log.warn("slots for other nodes stay on a standby and keep its WAL back",
+                     {{"node", standby.label()}, {"why", error.what()}});
+    }
+    try {
+        release_restore_command(standby, deadline);
+    } catch (const Error& error) {
+        env.log.warn("its restore_command is not put back",
                      {{"node", standby.label()}, {"why", error.what()}});
     }
 }
@@ -83,7 +89,7 @@ Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline de
     try {
         const auto standby = wait_for_server(target, env, deadline);
         const Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
-        drop_slots_of_a_former_primary(*standby, env, deadline);
+        settle_standby(*standby, env, deadline);
         return proof;
     } catch (const Error& error) {
         throw with_server_log(error, target);

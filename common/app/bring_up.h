@@ -13,8 +13,8 @@ void bring_up(Target& target, int major, Env& env, Deadline deadline);
 // noticed at once), then prove_streaming(). What is thrown ends with the end of the server's log.
 Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline);
 
-// What it made for the other nodes when it was promoted, or was about to be. A failure is a
-// warning.
-void drop_slots_of_a_former_primary(PgConnection& standby, Env& env, Deadline deadline);
+// After the proof: what it made for the other nodes when it was promoted, or was about to be, and
+// a restore_command that is held since a failover. A failure is a warning.
+void settle_standby(PgConnection& standby, Env& env, Deadline deadline);
 
 }  // namespace hooks

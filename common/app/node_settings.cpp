@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "common/app/node_script.h"
+#include "common/core/held_settings.h"
 
 namespace hooks {
 namespace {
@@ -27,7 +28,7 @@ Conninfo present_primary_conninfo(Target& target, Deadline deadline) {
         }
         try {
             if (const auto value = ConfFile::parse(*content, path).value("primary_conninfo")) {
-                return Conninfo::parse(*value);
+                return Conninfo::parse(conninfo_without_hold(*value));
             }
         } catch (const Error&) {
             // What nobody can read is not carried over.

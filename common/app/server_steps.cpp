@@ -182,9 +182,7 @@ void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline) {
 
 void repoint(PgConnection& standby, const std::string& primary_conninfo, const std::string& slot,
              Deadline deadline) {
-    // A password that the node had in there must not get into its log by way of this statement.
-    // Only a superuser may say so; nobody else is stopped by it.
-    standby.execute("SET log_statement = 'none'; SET log_min_duration_statement = -1", deadline);
+    quiet_log(standby, deadline);
     standby.query("ALTER SYSTEM SET primary_slot_name = " + quote_sql_literal(slot), deadline);
     standby.query("ALTER SYSTEM SET primary_conninfo = " + quote_sql_literal(primary_conninfo),
                   deadline);

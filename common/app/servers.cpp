@@ -23,15 +23,25 @@ SELECT current_setting('server_version_num'),
             THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),
                           (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
                           (SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int
-                           FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
+                           FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'))
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
        CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn() END,
        pg_last_wal_receive_lsn(),
        pg_last_wal_replay_lsn(),
        CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END,
        (extract(epoch FROM current_setting('recovery_min_apply_delay', true)::interval)
-        * 1000)::bigint
+        * 1000)::bigint,
+       receiver.pid IS NOT NULL,
+       {},
+       CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')
+            THEN current_setting('primary_conninfo', true) END,
+       current_setting('restore_command', true),
+       current_setting('synchronous_standby_names'),
+       current_setting('cluster_name')
+FROM pg_stat_get_wal_receiver() AS receiver
 )sql";
+
+constexpr const char* sender_columns = "receiver.sender_host, receiver.sender_port";  // 11
 
 template <class Number>
 Number number(const std::optional<std::string>& text) {
@@ -74,7 +84,7 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
         return result;
     }
     try {
-        result.seen.server = read_server_facts(*answer.connection, deadline);
+        result.seen.server = read_candidate_facts(*answer.connection, deadline);
         result.connection = std::move(answer.connection);
     } catch (const Error& error) {
         // It let us in and then did not answer, or not what is needed: as good as not there.
@@ -135,7 +145,12 @@ PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id) {
 }
 
 ServerFacts read_server_facts(PgConnection& connection, Deadline deadline) {
-    const PgRow row = connection.query(facts_sql, deadline).at(0);
+    const PgRow row =
+        connection
+            .query(fmt::format(facts_sql,
+                               connection.major_version() >= 11 ? sender_columns : "NULL, NULL"),
+                   deadline)
+            .at(0);
     ServerFacts facts;
     facts.version = number<int>(row.at(0));
     facts.system_identifier = number<std::uint64_t>(row.at(1));
@@ -146,10 +161,68 @@ ServerFacts read_server_facts(PgConnection& connection, Deadline deadline) {
     facts.replayed = lsn(row.at(6));
     facts.replay_paused = row.at(7) == "t";
     facts.apply_delay = std::chrono::milliseconds(number<long>(row.at(8)));
+    facts.receiving = row.at(9) == "t";
+    facts.sender_host = row.at(10).value_or("");
+    facts.sender_port = number<int>(row.at(11));
+    facts.primary_conninfo = row.at(12).value_or("");
+    facts.restore_command = row.at(13).value_or("");
+    facts.synchronous_standby_names = row.at(14).value_or("");
+    facts.cluster_name = row.at(15).value_or("");
     return facts;
 }
 
 namespace {
+
+// The settings of the primary as a standby's control file knows them: where they stand in
+// ControlFileData is the same for the layouts 1300, 1700 and 1800, which are those of 14 to 18.
+std::string settings_short_of_primary(PgConnection& standby, Deadline deadline) {
+    struct Setting {
+        const char* name;
+        std::size_t offset;
+    };
+    constexpr Setting settings[] = {{"max_connections", 180},
+                                    {"max_worker_processes", 184},
+                                    {"max_wal_senders", 188},
+                                    {"max_prepared_transactions", 192},
+                                    {"max_locks_per_transaction", 196}};
+    const PgRow row =
+        standby
+            .query(
+                "SELECT encode(pg_read_binary_file('global/pg_control', 0, 200), 'hex'),"
+                " current_setting('max_connections'), current_setting('max_worker_processes'),"
+                " current_setting('max_wal_senders'), current_setting('max_prepared_transactions'),"
+                " current_setting('max_locks_per_transaction')",
+                deadline)
+            .at(0);
+    const std::string bytes = row.at(0).value_or("");
+    const auto little_endian = [&](std::size_t offset) {
+        int value = 0;
+        for (std::size_t i = 4; i-- > 0;) {
+            int byte = 0;
+            const char* at = bytes.data() + 2 * (offset + i);
+            std::from_chars(at, at + 2, byte, 16);
+            value = (value << 8) | byte;
+        }
+        return value;
+    };
+    std::string out;
+    if (bytes.size() < 400) {
+        return out;
+    }
+    const int layout = little_endian(8);
+    if (layout != 1300 && layout != 1700 && layout != 1800) {
+        return out;
+    }
+    for (std::size_t i = 0; i < std::size(settings); ++i) {
+        const int here = number<int>(row.at(i + 1));
+        const int there = little_endian(settings[i].offset);
+        if (here < there) {
+            out += fmt::format("{}{} ({}, the primary has {})", out.empty() ? "" : ", ",
+                               settings[i].name, here, there);
+        }
+    }
+    return out;
+}
 
 TimelineHistory read_history(PgConnection& server, TimelineId timeline, Deadline deadline) {
     if (timeline <= 1) {
@@ -166,6 +239,33 @@ TimelineHistory read_history(PgConnection& server, TimelineId timeline, Deadline
 }
 
 }  // namespace
+
+ServerFacts read_candidate_facts(PgConnection& server, Deadline deadline) {
+    ServerFacts facts = read_server_facts(server, deadline);
+    if (!facts.in_recovery) {
+        return facts;
+    }
+    const auto or_unknown = [&](auto&& read) {
+        try {
+            read();
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::sql && error.kind() != ErrorKind::command) {
+                throw;
+            }
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    const std::string why =
+        or_unknown([&] { facts.history = read_history(server, facts.timeline, deadline); });
+    if (!why.empty()) {
+        facts.history = Unknown{why};
+    }
+    if (facts.replay_paused && facts.major() >= 14) {
+        or_unknown([&] { facts.short_of = settings_short_of_primary(server, deadline); });
+    }
+    return facts;
+}
 
 SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadline) {
     const ServerFacts server = read_server_facts(primary, deadline);

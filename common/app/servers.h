@@ -27,6 +27,9 @@ std::vector<ServerSeen> seen_of(const std::vector<ServerLook>& looks);
 PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id);
 
 ServerFacts read_server_facts(PgConnection& connection, Deadline deadline);
+// With what the choice of a candidate needs more of a standby: its history, and whether it falls
+// short of its primary's settings. Both may be unknown.
+ServerFacts read_candidate_facts(PgConnection& server, Deadline deadline);
 // Throws Error{sql} when a fact cannot be read; the caller turns that into an Unknown.
 SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadline);
 // Of a running server. What only its files can tell stays unknown.
@@ -55,6 +58,20 @@ struct Promotion {
 Promotion promote(PgConnection& server, TimelineId before, Deadline deadline);
 // The poll alone, after a promotion that was asked for in another way (pg_ctl, below 12).
 Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline deadline);
+
+// ALTER SYSTEM that may hold a secret: kept out of the server's log where a superuser may do that.
+void quiet_log(PgConnection& server, Deadline deadline);
+
+// Settings that are held for a moment and say so themselves: common/core/held_settings.h.
+// hold_receiver (13 and later): its walreceiver is told to go; false where its primary_conninfo
+// cannot be held. Throws Error{sql}.
+bool hold_receiver(PgConnection& standby, Deadline deadline);
+// 14 and later. False when there is no restore_command.
+bool hold_restore_command(PgConnection& standby, Deadline deadline);
+// Puts back whatever is held there, whoever holds it; true when something was.
+bool release_settings(PgConnection& server, Deadline deadline);
+// The second of the two alone, with nothing but a look where it is not held.
+void release_restore_command(PgConnection& server, Deadline deadline);
 
 // CHECKPOINT, then waits until the control file shows the timeline that is written.
 void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline);

@@ -9,6 +9,7 @@
 
 #include "common/core/conf_file.h"
 #include "common/core/error.h"
+#include "common/core/held_settings.h"
 
 namespace hooks {
 namespace {
@@ -126,6 +127,13 @@ std::string standby_auto_conf(const RecoverySettings& settings,
     file.set("primary_slot_name", settings.primary_slot_name);
     if (!settings.restore_command.empty()) {
         file.set("restore_command", settings.restore_command);
+    } else if (const auto held = held_restore_command(file.value("restore_command").value_or(""))) {
+        // By a failover that was killed before it could put it back.
+        if (held->reset) {
+            file.remove("restore_command");
+        } else {
+            file.set("restore_command", held->original);
+        }
     }
     return file.text();
 }

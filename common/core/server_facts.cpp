@@ -2,6 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
+#include "common/core/conninfo.h"
+#include "common/core/error.h"
+#include "common/core/held_settings.h"
+
 namespace hooks {
 
 const char* to_string(Liveness liveness) {
@@ -18,6 +24,44 @@ const char* to_string(Liveness liveness) {
             return "no answer";
     }
     return "unknown";
+}
+
+namespace {
+
+// Nothing where it cannot be read, as a URI.
+Conninfo conninfo_of(const ServerFacts& facts) {
+    try {
+        return Conninfo::parse(conninfo_without_hold(facts.primary_conninfo));
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+}  // namespace
+
+std::string ServerFacts::application_name() const {
+    const Conninfo conninfo = conninfo_of(*this);
+    if (const std::string* name = conninfo.find("application_name"); name && !name->empty()) {
+        return *name;
+    }
+    return major() >= 12 && !cluster_name.empty() ? cluster_name : "walreceiver";
+}
+
+bool ServerFacts::follows(const std::string& host, int port) const {
+    if (sender_host == host && sender_port == port) {
+        return true;
+    }
+    const Conninfo conninfo = conninfo_of(*this);
+    const std::string* at = conninfo.find("port");
+    const int its_port = at == nullptr || at->empty() ? 5432 : std::atoi(at->c_str());
+    for (const char* keyword : {"host", "hostaddr"}) {
+        if (const std::string* name = conninfo.find(keyword)) {
+            if (*name == host && its_port == port) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 std::string ServerSeen::describe() const {

@@ -1,14 +1,17 @@
 // What one look at the servers showed.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/core/facts.h"
 #include "common/core/lsn.h"
 #include "common/core/pgpool_conf.h"
+#include "common/core/timeline.h"
 
 namespace hooks {
 
@@ -35,10 +38,29 @@ struct ServerFacts {
     bool replay_paused = false;
     std::chrono::milliseconds apply_delay{0};
 
+    // Of a standby: what it receives, and from whom (sender: 11 and later).
+    bool receiving = false;
+    std::string sender_host;
+    int sender_port = 0;
+    Known<TimelineHistory> history;
+    // Of a standby whose replay is paused (14 and later): the settings in which it falls short of
+    // its primary, "max_connections (50, the primary has 100)". Promoted, it would shut down.
+    std::string short_of;
+
+    // Settings as they are now; both from 12 on. Empty where they are not set or not ours to see.
+    std::string primary_conninfo;
+    std::string restore_command;
+    std::string synchronous_standby_names;
+    std::string cluster_name;
+
     int major() const { return version / 10000; }
     // pg_last_wal_receive_lsn() alone goes back to the start of the segment when the walreceiver
     // restarts, and is NULL after a restart of the server.
     Lsn end_of_wal() const { return in_recovery ? std::max(received, replayed) : flushed; }
+    // What its walreceiver calls itself on the primary.
+    std::string application_name() const;
+    // Where its walreceiver is, or is told to connect to.
+    bool follows(const std::string& host, int port) const;
 };
 
 struct ServerSeen {

@@ -22,6 +22,7 @@ namespace {
 // Both are touched by the signal handler.
 std::atomic<int> the_cancel_fd{-1};
 std::atomic<int> the_signal{0};
+std::atomic<int> finishing{0};  // how many FinishFirst there are
 static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void note_signal(int signal) noexcept {
@@ -101,11 +102,18 @@ void install_cancellation() {
 }
 
 int cancel_fd() {
-    return the_cancel_fd.load();
+    return finishing.load() > 0 ? -1 : the_cancel_fd.load();
+}
+
+FinishFirst::FinishFirst() {
+    ++finishing;
+}
+FinishFirst::~FinishFirst() {
+    --finishing;
 }
 
 void throw_if_cancelled() {
-    if (const int signal = the_signal.load(); signal != 0) {
+    if (const int signal = the_signal.load(); signal != 0 && finishing.load() == 0) {
         throw Interrupted{signal};
     }
 }

@@ -25,4 +25,14 @@ int cancel_fd();
 // Throws Interrupted when a stop was asked for.
 void throw_if_cancelled();
 
+// As long as one of these lives, a stop that was asked for is not heeded: what must be put back is
+// put back first. For waits of a few seconds, each with its deadline.
+class FinishFirst {
+  public:
+    FinishFirst();
+    ~FinishFirst();
+    FinishFirst(const FinishFirst&) = delete;
+    FinishFirst& operator=(const FinishFirst&) = delete;
+};
+
 }  // namespace hooks

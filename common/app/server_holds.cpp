@@ -1,0 +1,115 @@
+// Settings of a running server that are held for a moment.
+#include <fmt/format.h>
+
+#include "common/app/servers.h"
+#include "common/core/held_settings.h"
+
+namespace hooks {
+namespace {
+
+struct Setting {
+    std::string value;
+    bool reset = false;  // it comes from another file than postgresql.auto.conf
+};
+
+Setting read_setting(PgConnection& server, std::string_view name, Deadline deadline) {
+    const auto rows = server.query(
+        fmt::format("SELECT setting, coalesce(sourcefile LIKE '%postgresql.auto.conf', false)"
+                    " FROM pg_settings WHERE name = {}",
+                    quote_sql_literal(name)),
+        deadline);
+    return rows.empty() ? Setting{} : Setting{rows[0].at(0).value_or(""), rows[0].at(1) != "t"};
+}
+
+void set(PgConnection& server, std::string_view name, std::string_view value, Deadline deadline) {
+    server.query(fmt::format("ALTER SYSTEM SET {} = {}", name, quote_sql_literal(value)), deadline);
+}
+
+void put_back(PgConnection& server, std::string_view name, const Held& held, Deadline deadline) {
+    if (held.reset) {
+        server.query(fmt::format("ALTER SYSTEM RESET {}", name), deadline);
+    } else {
+        set(server, name, held.original, deadline);
+    }
+}
+
+void reload(PgConnection& server, Deadline deadline) {
+    if (server.value("SELECT pg_reload_conf()", deadline) != "t") {
+        throw Error(ErrorKind::sql, fmt::format("{}: pg_reload_conf() said no", server.label()));
+    }
+}
+
+}  // namespace
+
+void quiet_log(PgConnection& server, Deadline deadline) {
+    // Only a superuser may say so; nobody else is stopped by it.
+    server.execute("SET log_statement = 'none'; SET log_min_duration_statement = -1", deadline);
+}
+
+bool hold_receiver(PgConnection& standby, Deadline deadline) {
+    const Setting present = read_setting(standby, "primary_conninfo", deadline);
+    if (!held_conninfo(present.value)) {
+        const auto held = hold_conninfo(present.value, present.reset);
+        if (!held) {
+            return false;
+        }
+        quiet_log(standby, deadline);
+        set(standby, "primary_conninfo", *held, deadline);
+    }
+    reload(standby, deadline);
+    return true;
+}
+
+bool hold_restore_command(PgConnection& standby, Deadline deadline) {
+    const Setting present = read_setting(standby, "restore_command", deadline);
+    if (present.value.empty()) {
+        return false;
+    }
+    if (!held_restore_command(present.value)) {
+        set(standby, "restore_command", hold_restore_command(present.value, present.reset),
+            deadline);
+    }
+    reload(standby, deadline);
+    return true;
+}
+
+bool release_settings(PgConnection& server, Deadline deadline) {
+    // As the file has it: what a session shows may be older than the last reload.
+    const auto rows = server.query(
+        "SELECT name, setting FROM pg_file_settings WHERE name IN ('primary_conninfo',"
+        " 'restore_command') AND sourcefile LIKE '%postgresql.auto.conf' ORDER BY seqno",
+        deadline);
+    std::optional<Held> conninfo;
+    std::optional<Held> command;
+    for (const PgRow& row : rows) {
+        const std::string value = row.at(1).value_or("");
+        if (row.at(0) == "primary_conninfo") {
+            conninfo = held_conninfo(value);
+        } else {
+            command = held_restore_command(value);
+        }
+    }
+    if (!conninfo && !command) {
+        return false;
+    }
+    quiet_log(server, deadline);
+    if (conninfo) {
+        put_back(server, "primary_conninfo", *conninfo, deadline);
+    }
+    if (command) {
+        put_back(server, "restore_command", *command, deadline);
+    }
+    reload(server, deadline);
+    return true;
+}
+
+void release_restore_command(PgConnection& server, Deadline deadline) {
+    const auto rows =
+        server.query("SELECT coalesce(current_setting('restore_command', true), '')", deadline);
+    if (const auto held = held_restore_command(rows.at(0).at(0).value_or(""))) {
+        put_back(server, "restore_command", *held, deadline);
+        reload(server, deadline);
+    }
+}
+
+}  // namespace hooks
