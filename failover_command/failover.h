@@ -50,9 +50,15 @@ class Failover {
     // ---- promotion.cpp
     Deadline promotion_deadline() const;
     bool promote_node(int node);
+    Promotion ask_to_promote(int node);
+    void hold_archive(int node);
+    Promotion watch_archive(int node, Promotion so_far);
+    bool sits_in_restore_command(Target& target);
+    Promotion restart_without_archive(Target& target);
     bool promoted(int node, const ServerFacts& before, TimelineId timeline);
     bool put_down(int node, const ServerFacts& before, const std::string& detail);
-    Promotion promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before);
+    Promotion promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before,
+                                Deadline deadline);
 
     // ---- fence.cpp: the old primary must not be one beside the new one
     void stop_old_primary(int node);
@@ -66,7 +72,14 @@ class Failover {
     std::string done_;
     std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed
     int promoted_ = -1;   // the new primary
+    TimelineId promoted_timeline_ = 0;
 };
+
+// Whether its startup process may run a restore_command when it is promoted. Below 12 that cannot
+// be asked for.
+bool may_use_an_archive(const ServerFacts& candidate);
+// How long that may hold up a promotion before it is looked for.
+constexpr std::chrono::milliseconds patience_with_archive{1000};
 
 // Between two looks when nothing can be done yet.
 constexpr std::chrono::milliseconds look_pause{500};

@@ -14,13 +14,11 @@ Deadline Failover::promotion_deadline() const {
 }
 
 bool Failover::promote_node(int node) {
-    PgConnection& candidate = *connection_to(looks_, node);
     const ServerFacts before = *find(node)->server;
-    Promotion promotion;
-    if (before.major() >= 12) {
-        promotion = promote(candidate, before.timeline, promotion_deadline());
-    } else {
-        promotion = promote_by_pg_ctl(node, candidate, before.timeline);
+    hold_archive(node);
+    Promotion promotion = ask_to_promote(node);
+    if (promotion.end == Promotion::End::pending && may_use_an_archive(before)) {
+        promotion = watch_archive(node, std::move(promotion));
     }
     if (promotion.end == Promotion::End::promoted) {
         return promoted(node, before, promotion.timeline);
@@ -31,8 +29,19 @@ bool Failover::promote_node(int node) {
     return put_down(node, before, promotion.detail);
 }
 
+Promotion Failover::ask_to_promote(int node) {
+    PgConnection& candidate = *connection_to(looks_, node);
+    const ServerFacts& before = *find(node)->server;
+    const Deadline deadline = may_use_an_archive(before)
+                                  ? promotion_deadline().within(patience_with_archive)
+                                  : promotion_deadline();
+    return before.major() >= 12 ? promote(candidate, before.timeline, deadline)
+                                : promote_by_pg_ctl(node, candidate, before.timeline, deadline);
+}
+
 bool Failover::promoted(int node, const ServerFacts& before, TimelineId timeline) {
     promoted_ = node;
+    promoted_timeline_ = timeline;
     done_ = fmt::format(
         "{} is the primary now, on timeline {}; before it was a standby on timeline {} with "
         "WAL up to {}",
@@ -83,7 +92,8 @@ bool Failover::put_down(int node, const ServerFacts& before, const std::string& 
         node, "it was asked to promote and did not in time; it was stopped: " + detail);
 }
 
-Promotion Failover::promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before) {
+Promotion Failover::promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before,
+                                      Deadline deadline) {
     Target target = target_of(node);
     Promotion promotion;
     try {
@@ -101,7 +111,7 @@ Promotion Failover::promote_by_pg_ctl(int node, PgConnection& candidate, Timelin
         promotion.detail = outcome.describe();
         return promotion;
     }
-    return wait_for_promotion(candidate, before, promotion_deadline());
+    return wait_for_promotion(candidate, before, deadline);
 }
 
 }  // namespace hooks::failover

@@ -36,6 +36,15 @@ bool is_held(const ServerFacts& facts) {
            held_restore_command(facts.restore_command).has_value();
 }
 
+bool streams_on(PgConnection& standby, TimelineId timeline, Deadline deadline) {
+    const auto rows = standby.query(
+        fmt::format("SELECT coalesce(status = 'streaming' AND received_tli = {}, false)"
+                    " FROM pg_stat_get_wal_receiver()",
+                    timeline),
+        deadline);
+    return rows.at(0).at(0) == "t";
+}
+
 }  // namespace
 
 ServerLook* Failover::look_of(int node) {
@@ -110,7 +119,7 @@ void Failover::hold_receivers() {
         try {
             if (!hold_receiver(*look.connection,
                                env_.deadline.within(env_.config.connect_timeout))) {
-                warn("its primary_conninfo cannot be changed for a moment");
+                warn("its primary_conninfo or restore_command cannot be changed for a moment");
             }
         } catch (const Error& error) {
             warn(error.what());
@@ -148,9 +157,10 @@ bool Failover::follows_the_new_primary(int node) {
     if (!held_restore_command(look->seen.server->restore_command)) {
         return true;
     }
-    // Before it streams it would ask its archive once more, and may sit there for long.
+    // Before it streams on the new timeline it would ask its archive for that one's history, and may
+    // sit there for long.
     const Deadline patience = Deadline::after(time_to_let_go);
-    while (!read_server_facts(*look->connection, patience).receiving) {
+    while (!streams_on(*look->connection, promoted_timeline_, patience)) {
         if (patience.expired()) {
             env_.log.warn("its restore_command is held until it follows",
                           {{"node", std::to_string(node)}});
@@ -177,6 +187,11 @@ void Failover::put_back(int node) {
         server = session.get();
     }
     lock_promotion(*server, deadline);  // unless another run is about to promote: it puts back too
+    if (server->major_version() < 12) {
+        Target target = target_of(node);
+        release_restore_command_in_file(target, deadline);
+        return;
+    }
     if (release_settings(*server, deadline)) {
         env_.log.info("settings put back", {{"node", std::to_string(node)}});
     }

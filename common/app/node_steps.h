@@ -61,6 +61,13 @@ bool server_is_running(Target& target, Deadline deadline);
 // What the server logged last, for messages.
 std::string end_of_server_log(Target& target, Deadline deadline);
 
+// Processes that its startup process waits for: a restore_command, by pid.
+std::vector<std::string> restore_commands_running(Target& target, Deadline deadline);
+// Of a stopped server: common/core/held_settings.h. `effective`: what it was when the server ran.
+void hold_restore_command_in_file(Target& target, const std::string& effective, Deadline deadline);
+// Below 12, where it is a line of recovery.conf and SQL cannot put it back.
+void release_restore_command_in_file(Target& target, Deadline deadline);
+
 // A crashed cluster, as an isolated standby: replays all its WAL, listens to nobody, writes
 // nothing of its own, and is shut down. The usual way (single-user mode, or a start and stop)
 // recycles the very WAL that pg_rewind needs.

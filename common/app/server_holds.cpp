@@ -39,6 +39,13 @@ void reload(PgConnection& server, Deadline deadline) {
     }
 }
 
+void hold_archive(PgConnection& standby, const Setting& present, Deadline deadline) {
+    if (!present.value.empty() && !held_restore_command(present.value)) {
+        set(standby, "restore_command", hold_restore_command(present.value, present.reset),
+            deadline);
+    }
+}
+
 }  // namespace
 
 void quiet_log(PgConnection& server, Deadline deadline) {
@@ -48,12 +55,18 @@ void quiet_log(PgConnection& server, Deadline deadline) {
 
 bool hold_receiver(PgConnection& standby, Deadline deadline) {
     const Setting present = read_setting(standby, "primary_conninfo", deadline);
-    if (!held_conninfo(present.value)) {
-        const auto held = hold_conninfo(present.value, present.reset);
-        if (!held) {
-            return false;
-        }
-        quiet_log(standby, deadline);
+    const Setting archive = read_setting(standby, "restore_command", deadline);
+    if (standby.major_version() < 14 && !archive.value.empty()) {
+        return false;
+    }
+    const bool held_already = held_conninfo(present.value).has_value();
+    const auto held = hold_conninfo(present.value, present.reset);
+    if (!held_already && !held) {
+        return false;
+    }
+    quiet_log(standby, deadline);
+    hold_archive(standby, archive, deadline);
+    if (!held_already) {
         set(standby, "primary_conninfo", *held, deadline);
     }
     reload(standby, deadline);
@@ -65,10 +78,7 @@ bool hold_restore_command(PgConnection& standby, Deadline deadline) {
     if (present.value.empty()) {
         return false;
     }
-    if (!held_restore_command(present.value)) {
-        set(standby, "restore_command", hold_restore_command(present.value, present.reset),
-            deadline);
-    }
+    hold_archive(standby, present, deadline);
     reload(standby, deadline);
     return true;
 }

@@ -63,7 +63,8 @@ Promotion wait_for_promotion(PgConnection& server, TimelineId before, Deadline d
 void quiet_log(PgConnection& server, Deadline deadline);
 
 // Settings that are held for a moment and say so themselves: common/core/held_settings.h.
-// hold_receiver (13 and later): its walreceiver is told to go; false where its primary_conninfo
+// hold_receiver (13 and later): its walreceiver is told to go, and not to turn to its archive then,
+// which may be on the lost host; false where primary_conninfo, or the restore_command of a 13,
 // cannot be held. Throws Error{sql}.
 bool hold_receiver(PgConnection& standby, Deadline deadline);
 // 14 and later. False when there is no restore_command.
