@@ -228,6 +228,26 @@ std::string Candidates::remarks() const {
     return out;
 }
 
+std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers) {
+    const std::string& setting = promoted.server->synchronous_standby_names;
+    const auto listed = parse_sync_standbys(setting);
+    std::vector<std::string> names;
+    for (const ServerSeen& seen : servers) {
+        if (seen.backend.id != promoted.backend.id && seen.is_standby() &&
+            seen.server->system_identifier == promoted.server->system_identifier) {
+            names.push_back(name_of(seen));
+        }
+    }
+    if (!listed || !cannot_be_satisfied(*listed, names)) {
+        return "";
+    }
+    return fmt::format(
+        "synchronous_standby_names is '{}' there and too few of its standbys are left: commits "
+        "wait "
+        "until one comes back",
+        setting);
+}
+
 std::vector<const ServerSeen*> rank_candidates(const Request& request,
                                                const std::vector<ServerSeen>& servers,
                                                const Policy& policy,

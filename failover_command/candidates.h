@@ -47,6 +47,12 @@ struct Candidates {
 Candidates find_candidates(const Request& request, const std::vector<ServerSeen>& servers,
                            const Policy& policy, const std::vector<Failed>& failed);
 
+// What a person has to know of synchronous_standby_names on the new primary when too few of the
+// standbys that are there are listed: no commit would return. Empty otherwise.
+std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers);
+constexpr const char* go_on_without_confirmation =
+    "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();";
+
 // The same, only who.
 std::vector<const ServerSeen*> rank_candidates(const Request& request,
                                                const std::vector<ServerSeen>& servers,

@@ -22,6 +22,7 @@ Verdict Failover::run() {
         put_everything_back();
         if (!done_.empty() && verdict.code == ExitCode::done) {
             verdict.text = done_;
+            verdict.next = next_;
         }
         return verdict;
     } catch (...) {

@@ -70,6 +70,7 @@ class Failover {
     std::vector<Failed> failed_;
     int stops_in_vain_ = 0;
     std::string done_;
+    std::string next_;    // what a person should do after it
     std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed
     int promoted_ = -1;   // the new primary
     TimelineId promoted_timeline_ = 0;

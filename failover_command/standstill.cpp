@@ -157,8 +157,8 @@ bool Failover::follows_the_new_primary(int node) {
     if (!held_restore_command(look->seen.server->restore_command)) {
         return true;
     }
-    // Before it streams on the new timeline it would ask its archive for that one's history, and may
-    // sit there for long.
+    // Before it streams on the new timeline it would ask its archive for that one's history, and
+    // may sit there for long.
     const Deadline patience = Deadline::after(time_to_let_go);
     while (!streams_on(*look->connection, promoted_timeline_, patience)) {
         if (patience.expired()) {
