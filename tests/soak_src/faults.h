@@ -10,7 +10,7 @@
 
 namespace hooks::soak {
 
-enum class Target { primary, standby, cluster };
+enum class Target { primary, standby, cluster };  // cluster: needs both
 
 // One fault that was done, and how it ends.
 struct Strike {

@@ -34,7 +34,7 @@ void Keeper::looks_after(int node) {
 void Keeper::rest() {
     in_care_.clear();
     recoveries_.clear();
-    in_charge_ = false;
+    taken_over_ = {};
 }
 
 std::string Keeper::problem() const {
@@ -100,10 +100,11 @@ void Keeper::help() {
 }
 
 std::string Keeper::take_over() {
-    if (in_charge_) {
+    // While it looks for a primary, pgpool forgets what it is told.
+    if (Clock::now() - taken_over_ < seconds(10)) {
         return "";
     }
-    in_charge_ = true;
+    taken_over_ = Clock::now();
     std::string story;
     try {
         const std::vector<Glance> glances = watch_.glances();

@@ -39,7 +39,7 @@ class Keeper {
     std::map<int, std::future<void>> recoveries_;
     int attached_ = 0;
     int recovered_ = 0;
-    bool in_charge_ = false;
+    Clock::time_point taken_over_{};
 };
 
 // The node that takes writes now, by what the nodes say: on the highest timeline; -1: none.

@@ -21,6 +21,7 @@ constexpr const char* kUsage =
     "  --nodes N            default 4\n"
     "  --bound SECONDS      the cluster is whole again within that after a fault (default 60)\n"
     "  --faults A,B,...     only these\n"
+    "  --logs               keep the logs of a clean run, too\n"
     "  --keep               after a violation the cluster stays, until the soak is interrupted\n"
     "Faults:";
 
@@ -44,8 +45,8 @@ bool is_fault(const std::string& name) {
 bool parse(int argc, char** argv, Settings& settings) {
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
-        if (word == "--keep") {
-            settings.keep = true;
+        if (word == "--keep" || word == "--logs") {
+            (word == "--keep" ? settings.keep : settings.logs) = true;
             continue;
         }
         if (++i == argc) {

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "common/core/error.h"
 #include "tests/soak_src/audit.h"
@@ -101,8 +103,9 @@ class Soak {
     void round();
     bool may_follow(const FaultKind& first, const FaultKind& second, const Strike& strike);
     void strike(Plan plan, std::vector<Active>& active);
+    void heal_due(std::vector<Active>& active);
     void heal(std::vector<Active>& active);
-    void aim(Draw& draw, const std::set<int>& spared) const;
+    bool aim(const FaultKind& kind, Draw& draw, const std::set<int>& spared) const;
     bool wait_until_whole(Clock::time_point healed, bool two_faults);
     std::string stamp() const { return in_seconds(Clock::now() - begin_); }
 
@@ -140,17 +143,23 @@ Soak::Plan Soak::draw_plan() {
     return plan;
 }
 
-void Soak::aim(Draw& draw, const std::set<int>& spared) const {
-    const std::vector<Glance> glances = watch_->glances();
+// False: there is nobody to hit.
+bool Soak::aim(const FaultKind& kind, Draw& draw, const std::set<int>& spared) const {
+    std::vector<Glance> glances = watch_->glances();
+    for (const int node : spared) {
+        glances.at(static_cast<std::size_t>(node)).serving = false;
+    }
     draw.primary = leader(glances);
     std::vector<int> standbys;
     for (int node = 0; node < cluster_.size(); ++node) {
         const Glance& glance = glances.at(static_cast<std::size_t>(node));
-        if (node != draw.primary && spared.count(node) == 0 && glance.serving) {
+        if (glance.serving && glance.in_recovery) {
             standbys.push_back(node);
         }
     }
     draw.standby = standbys.empty() ? -1 : standbys[draw.any / 7 % standbys.size()];
+    return (draw.primary >= 0 || kind.target == Target::standby) &&
+           (draw.standby >= 0 || kind.target == Target::primary);
 }
 
 void Soak::strike(Plan plan, std::vector<Active>& active) {
@@ -158,15 +167,15 @@ void Soak::strike(Plan plan, std::vector<Active>& active) {
     for (const Active& other : active) {
         spared.insert(other.strike.nodes.begin(), other.strike.nodes.end());
     }
-    aim(plan.draw, spared);
-    const bool needs_primary = plan.kind->target != Target::standby;
-    const bool needs_standby = plan.kind->target != Target::primary ||
-                               plan.kind->name == std::string("switchover") ||
-                               plan.kind->name == std::string("kill-primary-standby-without-sshd");
-    if ((needs_primary && (plan.draw.primary < 0 || spared.count(plan.draw.primary) != 0)) ||
-        (needs_standby && plan.draw.standby < 0)) {
-        story_ += fmt::format(" | {}: nobody to hit", plan.kind->name);
-        return;
+    // The second of two may have to wait for the next primary: then it meets the follow.
+    const Deadline deadline = Deadline::after(seconds(12));
+    while (!aim(*plan.kind, plan.draw, spared)) {
+        if (deadline.expired()) {
+            story_ += fmt::format(" | {}: nobody to hit", plan.kind->name);
+            return;
+        }
+        heal_due(active);
+        std::this_thread::sleep_for(Milliseconds(20));
     }
     ++figures_.faults;
     const std::string when = stamp();
@@ -225,20 +234,21 @@ bool Soak::may_follow(const FaultKind& first, const FaultKind& second, const Str
     return false;
 }
 
-void Soak::heal(std::vector<Active>& active) {
-    while (!active.empty()) {
-        for (auto fault = active.begin(); fault != active.end();) {
-            if (Clock::now() < fault->heal_at) {
-                ++fault;
-                continue;
-            }
-            if (fault->strike.heal) {
-                fault->strike.heal();
-            }
-            fault = active.erase(fault);
+void Soak::heal_due(std::vector<Active>& active) {
+    for (Active& fault : active) {
+        if (Clock::now() >= fault.heal_at && fault.strike.heal) {
+            std::exchange(fault.strike.heal, nullptr)();
         }
+    }
+}
+
+void Soak::heal(std::vector<Active>& active) {
+    const auto over = [](const Active& fault) { return Clock::now() >= fault.heal_at; };
+    while (!std::all_of(active.begin(), active.end(), over)) {
+        heal_due(active);
         std::this_thread::sleep_for(Milliseconds(10));
     }
+    heal_due(active);
 }
 
 bool Soak::wait_until_whole(Clock::time_point healed, bool two_faults) {
@@ -255,10 +265,13 @@ bool Soak::wait_until_whole(Clock::time_point healed, bool two_faults) {
                                          in_seconds(settings_.bound), problem));
             return false;
         }
-        if (two_faults && !by_hand && Clock::now() - healed > settings_.patience) {
-            by_hand = true;
-            ++figures_.by_hand;
-            story_ += " | BY HAND (" + problem + "):" + keeper_->take_over();
+        if (two_faults && Clock::now() - healed > settings_.patience) {
+            const std::string done = keeper_->take_over();
+            if (!by_hand) {
+                by_hand = true;
+                ++figures_.by_hand;
+                story_ += " | BY HAND (" + problem + "):" + done;
+            }
         }
         if (Clock::now() - care > seconds(1)) {
             keeper_->help();
@@ -342,8 +355,10 @@ Figures Soak::run(double minutes) {
     figures_.read_only = load_.read_only();
     if (!figures_.complaints.empty()) {
         say(cluster_.dump());
+    }
+    if (!figures_.complaints.empty() || settings_.logs) {
         say("the logs are in " + keep_logs(cluster_, settings_, figures_.text() + story_ + "\n"));
-        if (settings_.keep) {
+        if (settings_.keep && !figures_.complaints.empty()) {
             say(fmt::format("the cluster stays until this process ({}) is interrupted",
                             ::getpid()));
             for (;;) {

@@ -15,6 +15,7 @@ struct Settings {
     std::string synchronous;  // on, off, both; empty: by the seed
     int nodes = 4;
     bool keep = false;
+    bool logs = false;
     std::vector<std::string> faults;  // empty: all
     Milliseconds bound = std::chrono::seconds(60);
     // That long the hooks have for themselves after two faults at once; then a person helps.
