@@ -46,7 +46,8 @@ ClusterOptions options_for(const Settings& settings, bool synchronous) {
         {"max_connections", "100"},
         {"checkpoint_timeout", "30s"},
     };
-    options.pgpool_settings = {{"num_init_children", "20"}};
+    // Of two nodes out of recovery pgpool otherwise takes the one with the higher number.
+    options.pgpool_settings = {{"num_init_children", "20"}, {"detach_false_primary", "on"}};
     return options;
 }
 
