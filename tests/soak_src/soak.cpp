@@ -261,7 +261,8 @@ bool Soak::wait_until_whole(Clock::time_point healed, bool two_faults) {
             keeper_->rest();
             return true;
         }
-        if (Clock::now() - healed > settings_.bound) {
+        if (Clock::now() - healed >
+            settings_.bound + (by_hand ? settings_.patience : Milliseconds(0))) {
             ledger_.complain(fmt::format("not whole {} after the last fault: {}",
                                          in_seconds(settings_.bound), problem));
             return false;
