@@ -11,6 +11,7 @@
 
 #include "common/core/error.h"
 #include "tests/support/cluster_files.h"
+#include "tests/support/disk.h"
 #include "tests/support/free_port.h"
 #include "tests/support/process_table.h"
 #include "tests/support/sandbox.h"
@@ -167,6 +168,9 @@ void Cluster::stop() {
         end_cluster(base_);
     }
     network_->tear_down();
+    for (int node = 0; options_.disk_megabytes > 0 && node < size(); ++node) {
+        unmount_disk(node_directory(node));
+    }
     fs::remove_all(base_);
 }
 
@@ -176,8 +180,11 @@ void Cluster::create_directories() {
         hub_->make_directory(base_ + "/" + name, 0755);
     }
     for (int node = 0; node < size(); ++node) {
-        const std::string directory = base_ + "/node" + std::to_string(node);
+        const std::string directory = node_directory(node);
         hub_->make_directory(directory, 0755);
+        if (options_.disk_megabytes > 0) {
+            mount_disk(directory, options_.disk_megabytes, account_);
+        }
         hub_->make_directory(directory + "/log", 0700);
     }
 }
@@ -316,6 +323,18 @@ void Cluster::cut_host(int node) {
     const auto pause = pause_writers();
     wait_until_standbys_have_all(node);
     network_->cut_host(node);
+}
+
+void Cluster::fill_disk(int node) const {
+    harness::fill_disk(node_directory(node));
+}
+
+void Cluster::free_disk(int node) const {
+    harness::free_disk(node_directory(node));
+}
+
+void Cluster::set_disk_read_only(int node, bool read_only) const {
+    harness::set_disk_read_only(node_directory(node), read_only);
 }
 
 void Cluster::wipe(int node) {

@@ -44,6 +44,7 @@ struct ClusterOptions {
     bool announce = true;      // one line on stdout about how long the start took
     bool synchronous = false;  // synchronous_standby_names = 'ANY 1 (*)'
     bool with_pgpool = true;
+    int disk_megabytes = 0;  // not 0: each node has a disk of its own, that can be filled up
 
     std::map<std::string, std::string> postgres_settings;
     std::map<std::string, std::string> pgpool_settings;  // added to the defaults, or override them
@@ -106,6 +107,7 @@ class Cluster {
     const std::string& base_directory() const { return base_; }
     std::string host(int node) const { return network_->host(node); }
     int port(int node) const { return network_->postgres_port(node); }
+    std::string node_directory(int node) const { return base_ + "/node" + std::to_string(node); }
     std::string data_directory(int node) const { return server(node).data_directory(); }
     std::string postgres_bin_dir() const { return postgres_bin_dir_; }
     std::string hooks_conf_path() const { return base_ + "/hooks.conf"; }
@@ -136,6 +138,10 @@ class Cluster {
     void heal_host(int node) { network_->heal_host(node); }
     void cut_one_way(int from, int to) { network_->cut_one_way(from, to); }
     void heal_one_way(int from, int to) { network_->heal_one_way(from, to); }
+    // With disk_megabytes. A server that writes keeps its disk from becoming read-only.
+    void fill_disk(int node) const;
+    void free_disk(int node) const;
+    void set_disk_read_only(int node, bool read_only) const;
     const PostgresServer& server(int node) const;
     SshServer& sshd(int node);
     PgpoolServer& pgpool() { return *pgpool_; }
