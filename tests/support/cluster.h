@@ -126,6 +126,7 @@ class Cluster {
     void kill_postgres(int node);
     void freeze_postgres(int node);
     void cut_host(int node);
+    void cut_network(int node) { network_->cut_host(node); }
     // At any moment. For synchronous clusters, and where rows are not counted.
     void kill_postgres_at_once(int node) { server(node).kill(); }
     void stop_postgres(int node, StopMode mode = StopMode::fast) { server(node).stop(mode); }
@@ -152,6 +153,9 @@ class Cluster {
     std::unique_lock<std::mutex> pause_writers() const {
         return std::unique_lock<std::mutex>(commit_gate_);
     }
+
+    // Returns after a while also when some never will.
+    void wait_until_standbys_have_all(int node) const;
 
     // ---- asking
     // One statement on a new connection. Throw hooks::Error as PgConnection does.
@@ -203,7 +207,6 @@ class Cluster {
         std::unique_ptr<PostgresServer> server;
         std::unique_ptr<SshServer> sshd;
     };
-    void wait_until_standbys_have_all(int node) const;
     void create_directories();
     void copy_hooks() const;
     void start_hosts();   // network and sshd

@@ -39,13 +39,30 @@ void PgpoolServer::stop(Milliseconds timeout) {
     pid_ = 0;
 }
 
+std::vector<pid_t> PgpoolServer::family() const {
+    std::vector<pid_t> pids = children_of(pid_);
+    pids.push_back(pid_);
+    return pids;
+}
+
+void PgpoolServer::freeze() const {
+    for (const pid_t pid : family()) {
+        ::kill(pid, SIGSTOP);
+    }
+}
+
+void PgpoolServer::thaw() const {
+    for (const pid_t pid : family()) {
+        ::kill(pid, SIGCONT);
+    }
+}
+
 void PgpoolServer::kill() {
-    std::vector<pid_t> family = children_of(pid_);
-    family.push_back(pid_);
-    for (const pid_t pid : family) {
+    const std::vector<pid_t> pids = family();
+    for (const pid_t pid : pids) {
         ::kill(pid, SIGKILL);
     }
-    if (!wait_until_gone(family, Deadline::after(std::chrono::seconds(10)))) {
+    if (!wait_until_gone(pids, Deadline::after(std::chrono::seconds(10)))) {
         throw HarnessError("pgpool does not end");
     }
     pid_ = 0;

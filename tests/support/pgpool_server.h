@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tests/support/place.h"
 
@@ -20,6 +21,10 @@ class PgpoolServer {
     void stop(Milliseconds timeout = std::chrono::seconds(20));  // fast
     void kill();                                                 // SIGKILL, children included
 
+    // SIGSTOP and SIGCONT, children included: clients wait.
+    void freeze() const;
+    void thaw() const;
+
     pid_t pid() const { return pid_; }
     bool running() const;
     std::string log() const;
@@ -28,6 +33,7 @@ class PgpoolServer {
     void start(bool discard_status);
     Place place_;
     std::string directory_;
+    std::vector<pid_t> family() const;
     pid_t pid_ = 0;
 };
 
