@@ -28,6 +28,7 @@ enum class During {
     idle,      // no client
     load,      // clients commit all the time, with synchronous replication
     recovery,  // pcp_recovery_node copies to the follower, which was lost before
+    failover,  // the primary is killed at the same moment
 };
 
 // In the end there is always one writable node, all nodes stream from it and are attached, and no

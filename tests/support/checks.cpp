@@ -23,6 +23,21 @@ void expect_no_acknowledged_row_lost(const Cluster& cluster, Writer& writer) {
     }
 }
 
+void expect_one_history(const Writer& writer) {
+    const std::vector<Writer::Commit> commits = writer.commits();
+    for (std::size_t i = 1; i < commits.size(); ++i) {
+        const Writer::Commit& before = commits[i - 1];
+        const Writer::Commit& now = commits[i];
+        if (now.timeline < before.timeline ||
+            (now.timeline == before.timeline && now.server != before.server)) {
+            ADD_FAILURE() << "row " << before.number << " went to " << before.server
+                          << " on timeline " << before.timeline << ", then row " << now.number
+                          << " to " << now.server << " on timeline " << now.timeline;
+            return;
+        }
+    }
+}
+
 void expect_streaming(const Cluster& cluster, int node, Milliseconds patience) {
     std::string problem;
     try {

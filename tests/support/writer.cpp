@@ -11,6 +11,12 @@ namespace {
 constexpr Milliseconds kConnectTimeout = std::chrono::seconds(2);
 constexpr Milliseconds kCommitTimeout = std::chrono::seconds(1);
 
+// A number is used once, whoever writes and whatever came of it.
+std::int64_t next_number() {
+    static std::atomic<std::int64_t> last = 0;
+    return ++last;
+}
+
 }  // namespace
 
 Writer::Writer(const Cluster& cluster, Milliseconds interval)
@@ -22,6 +28,9 @@ Writer::~Writer() {
 }
 
 void Writer::start() {
+    if (running_) {
+        return;
+    }
     running_ = true;
     thread_ = std::jthread([this](const std::stop_token& token) { run(token); });
     wait_for_commits(1);
@@ -39,7 +48,6 @@ void Writer::stop() {
 
 void Writer::run(const std::stop_token& stop) {
     std::unique_ptr<PgConnection> connection;
-    std::int64_t number = 0;
     while (!stop.stop_requested()) {
         try {
             if (!connection) {
@@ -50,13 +58,16 @@ void Writer::run(const std::stop_token& stop) {
                 connection->query("SET synchronous_commit = on", deadline);
             }
             const auto turn = cluster_.pause_writers();
-            // A number is used once, whatever came of it: an unknown outcome stays unknown.
-            ++number;
-            connection->query(
-                "INSERT INTO public.writer_rows (number) VALUES (" + std::to_string(number) + ")",
+            const std::int64_t number = next_number();
+            const std::vector<PgRow> rows = connection->query(
+                "INSERT INTO public.writer_rows (number) VALUES (" + std::to_string(number) +
+                    ") RETURNING host(inet_server_addr()), "
+                    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)",
                 Deadline::after(kCommitTimeout));
+            const PgRow& row = rows.at(0);
             const std::lock_guard lock(mutex_);
-            commits_.push_back({number, Clock::now()});
+            commits_.push_back({number, Clock::now(), row.at(0).value_or(""),
+                                std::stoi(row.at(1).value_or("0"), nullptr, 16)});
         } catch (const Error& error) {
             connection.reset();
             const std::lock_guard lock(mutex_);
@@ -90,7 +101,7 @@ void Writer::wait_for_commits(std::size_t count, Milliseconds timeout) const {
 
 Writer::Outage Writer::longest_outage(Clock::time_point since) const {
     std::vector<Commit> commits = this->commits();
-    commits.push_back({0, running_ ? Clock::now() : ended_});
+    commits.push_back({0, running_ ? Clock::now() : ended_, {}, 0});
     Outage result;
     for (std::size_t i = 1; i < commits.size(); ++i) {
         const auto length =

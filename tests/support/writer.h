@@ -20,6 +20,8 @@ class Writer {
     struct Commit {
         std::int64_t number;
         Clock::time_point time;
+        std::string server;  // the address of the one that took it
+        int timeline = 0;    // the one that it wrote on
     };
     // Time without an acknowledged commit.
     struct Outage {
@@ -33,7 +35,7 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
-    // Returns after the first acknowledged commit.
+    // Returns after the first acknowledged commit. Again after stop(): the numbers go on.
     void start();
     void stop();
 
