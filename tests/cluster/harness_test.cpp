@@ -85,8 +85,9 @@ TEST(Harness, SeesTwoPrimariesAndLostRows) {
     EXPECT_EQ(cluster.writable_nodes(), (std::vector<int>{0, 1}));
     EXPECT_EQ(cluster.primary(), std::nullopt);
     cluster.stop_postgres(1);
-    cluster.sql(0, "DELETE FROM public.writer_rows WHERE number = 2");
-    EXPECT_EQ(writer.missing_rows(), std::vector<std::int64_t>{2});
+    const std::int64_t second = writer.commits().at(1).number;
+    cluster.sql(0, "DELETE FROM public.writer_rows WHERE number = " + std::to_string(second));
+    EXPECT_EQ(writer.missing_rows(), std::vector<std::int64_t>{second});
 }
 
 TEST(Harness, AHostThatIsCutOffIsSilentUntilItIsHealed) {
