@@ -96,7 +96,7 @@ void FaultMatrix::lose_the_follower() {
 
 void FaultMatrix::begin_recovery() {
     // Long enough to break something in the middle.
-    cluster.slow_host(kFollower, 30'000);
+    cluster.network().slow_host(kFollower, "30mbit");
     recovery = std::async(std::launch::async, [this] {
         return cluster.pcp("pcp_recovery_node", {std::to_string(kFollower)});
     });
@@ -261,8 +261,8 @@ void FaultMatrix::run() {
     }
     injury.wait_until_it_shows();
     expect_ending();
-    if (row.during == During::recovery && row.fault != Fault::slow_link) {
-        cluster.slow_host(kFollower, 0);
+    if (row.during == During::recovery) {
+        cluster.network().heal_slow_host(kFollower);
     }
     if (injury.of_the_copy()) {
         end_recovery();

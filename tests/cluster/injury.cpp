@@ -11,7 +11,7 @@ namespace {
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kSlow = 512;  // kbit/s
+constexpr const char* kSlow = "512kbit";
 
 void expect_silence(const Conninfo& target) {
     const Deadline deadline = Deadline::after(std::chrono::milliseconds(500));
@@ -79,7 +79,7 @@ void Injury::strike_node(int node) {
             }
             return;
         case Fault::slow_link:
-            return cluster_.slow_host(node, kSlow);
+            return cluster_.network().slow_host(node, kSlow);
         case Fault::disk_full:
             cluster_.fill_disk(node);
             // The next segment has no room. The follower that is copied to has no server.
@@ -202,7 +202,7 @@ void Injury::lift() {
             }
             return;
         case Fault::slow_link:
-            return cluster_.slow_host(node, 0);
+            return cluster_.network().heal_slow_host(node);
         case Fault::disk_full:
             return cluster_.free_disk(node);
         case Fault::disk_read_only:
