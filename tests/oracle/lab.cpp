@@ -59,10 +59,10 @@ Backend Server::backend(int id) const {
     return {id, lab_.path("s"), port_, directory(), ""};
 }
 
-void Server::start() {
+void Server::start(std::chrono::seconds at_most) {
     lab_.run({lab_.bin_dir() + "/pg_ctl", "-D", directory(), "-W", "-s", "-l", directory() + ".log",
               "start"});
-    const Deadline deadline = patience();
+    const Deadline deadline = Deadline::after(at_most);
     Conninfo target;
     target.set("host", lab_.path("s")).set("port", std::to_string(port_));
     target.set("user", "postgres").set("dbname", "postgres");
@@ -229,6 +229,7 @@ std::string Lab::run(std::vector<std::string> argv) const {
 }
 
 Server& Lab::add(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
     return servers_.emplace_back(*this, name, next_port_++);
 }
 
@@ -268,6 +269,7 @@ void Lab::remove(const Server& server) {
     std::error_code ignored;
     fs::remove_all(server.directory(), ignored);
     fs::remove_all(server.directory() + ".pgpool-hooks", ignored);
+    fs::remove(server.directory() + ".log", ignored);
 }
 
 }  // namespace hooks::oracle

@@ -1,8 +1,10 @@
 // Small PostgreSQL servers side by side on unix sockets, and the data directories they leave.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -23,9 +25,10 @@ class Server {
     std::string directory() const;
     Backend backend(int id) const;
 
-    void start();  // returns when it lets us in
-    void stop();   // fast
-    void kill();   // SIGKILL of the postmaster; returns when its children are gone too
+    // Returns when it lets us in.
+    void start(std::chrono::seconds patience = std::chrono::seconds(90));
+    void stop();  // fast
+    void kill();  // SIGKILL of the postmaster; returns when its children are gone too
     bool running() const;
     PgConnection& sql();  // of a running server
     std::string value(const std::string& statement);
@@ -79,6 +82,7 @@ class Lab {
     Server& add(const std::string& name);
     std::string root_;
     std::string bin_dir_;
+    std::mutex mutex_;  // of what follows: two threads make copies
     int next_port_ = 5001;
     std::deque<Server> servers_;  // references stay valid
 };

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/oracle/answers.h"
+#include "tests/oracle/truth.h"
 
 namespace hooks::oracle {
 namespace {
@@ -124,19 +125,26 @@ class Oracle : public ::testing::Test {
                 }
             }
         }
+        for_each(pairs, [](Pair& pair) {
+            pair.verdict = judge_rejoin(*pair.source->source, pair.target->target, {});
+            pair.rewind =
+                ask_pg_rewind(*pair.target->member.server, *pair.source->member.server, *lab);
+            pair.differs =
+                first_difference(*pair.target, *pair.source, *pair.target->target.end_of_wal);
+            if (!agree(pair)) {
+                const std::string why = why_not_pg_rewinds(pair);
+                pair.reason = why.empty() ? "?" : why;
+            }
+        });
+    }
+
+    // Two at a time, which is what two processors are for.
+    template <class Item, class Body>
+    static void for_each(std::vector<Item>& items, Body body) {
         std::atomic<std::size_t> next{0};
-        const auto work = [&next] {
-            for (std::size_t i = next++; i < pairs.size(); i = next++) {
-                Pair& pair = pairs[i];
-                pair.verdict = judge_rejoin(*pair.source->source, pair.target->target, {});
-                pair.rewind =
-                    ask_pg_rewind(*pair.target->member.server, *pair.source->member.server, *lab);
-                pair.differs =
-                    first_difference(*pair.target, *pair.source, *pair.target->target.end_of_wal);
-                if (!agree(pair)) {
-                    const std::string why = why_not_pg_rewinds(pair);
-                    pair.reason = why.empty() ? "?" : why;
-                }
+        const auto work = [&] {
+            for (std::size_t i = next++; i < items.size(); i = next++) {
+                body(items[i]);
             }
         };
         auto other = std::async(std::launch::async, work);
@@ -190,6 +198,60 @@ TEST_F(Oracle, IsNeverContradictedByTheWal) {
             EXPECT_GE(pair.differs.value_or(Lsn{~0ull}), *pair.verdict.switchpoint) << pair.text();
         }
     }
+}
+
+// One pair of each kind of answer: that of the rule, of pg_rewind, of a crash, and of the reason.
+TEST_F(Oracle, WhatItSaysMakesATrueStandby) {
+    struct Sample {
+        const Pair* pair;
+        Truth ours;
+        Truth theirs;
+        bool believed;
+    };
+    std::map<std::string, Sample> kinds;
+    for (const Pair& pair : pairs) {
+        if (pair.verdict.action == RejoinAction::refuse) {
+            continue;
+        }
+        const bool same_number =
+            pair.target->target.timeline() == pair.source->source->history.timeline();
+        const std::string kind =
+            fmt::format("{} {} {} {}", pair.verdict.rule, pair.target->crashed() ? "crashed" : "",
+                        same_number ? "=" : "", pair.reason);
+        kinds.emplace(kind, Sample{&pair, {}, {}, false});
+    }
+    std::vector<Sample> samples;
+    for (const auto& [kind, sample] : kinds) {
+        samples.push_back(sample);
+    }
+    for_each(samples, [](Sample& sample) {
+        const Pair& pair = *sample.pair;
+        sample.ours = rejoin(*lab, *pair.target, *pair.source);
+        // Of a former primary that lost WAL nobody can know what it wrote over it: to follow may
+        // go well.
+        sample.believed =
+            !pair.reason.empty() && (pair.rewind.kind == Kind::same_timeline ||
+                                     (pair.rewind.kind == Kind::not_needed &&
+                                      *pair.target->target.end_of_wal >= pair.rewind.fork));
+        if (sample.believed) {
+            sample.theirs = believe_pg_rewind(*lab, *pair.target, *pair.source, false);
+        }
+    });
+    for (const Sample& sample : samples) {
+        const Pair& pair = *sample.pair;
+        fmt::print("{:14} -> {:14} {:4} {}{}\n", pair.target->name(), pair.source->name(),
+                   sample.ours.rule, sample.ours.why.empty() ? "true" : sample.ours.why,
+                   sample.believed ? "; following without it: " + sample.theirs.why : "");
+        EXPECT_EQ(sample.ours.why, "") << pair.text();
+        if (pair.reason.find("recycled its WAL") == std::string::npos) {
+            EXPECT_EQ(sample.ours.rule, pair.verdict.rule) << pair.text();
+        } else {
+            EXPECT_EQ(sample.ours.rule, "R09") << pair.text();
+        }
+        EXPECT_TRUE(!sample.believed || !sample.theirs.why.empty())
+            << "pg_rewind was right: " << pair.text();
+    }
+    EXPECT_GE(samples.size(), 15u);
 }
 
 }  // namespace

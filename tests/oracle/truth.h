@@ -1,0 +1,21 @@
+// Carrying a verdict out for real, on copies.
+#pragma once
+
+#include <string>
+
+#include "tests/oracle/answers.h"
+
+namespace hooks::oracle {
+
+struct Truth {
+    std::string rule;  // of what was done in the end
+    std::string why;   // it does not stream, or which rows differ; empty: a true standby
+};
+
+// Starts the source as a primary, and makes the target its standby by what the product does.
+Truth rejoin(Lab& lab, const Looked& target, const Looked& source);
+
+// Does what pg_rewind's answer amounts to: rewinds where it wants to, and follows.
+Truth believe_pg_rewind(Lab& lab, const Looked& target, const Looked& source, bool rewind);
+
+}  // namespace hooks::oracle
