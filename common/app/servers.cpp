@@ -6,6 +6,7 @@
 #include <charconv>
 #include <future>
 
+#include "common/core/wal_files.h"
 #include "common/io/poll.h"
 
 namespace hooks {
@@ -280,19 +281,18 @@ SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadl
     const PgRow row = primary
                           .query(
                               "SELECT current_setting('full_page_writes'),"
-                              " (SELECT min(substr(name, 9)) FROM pg_ls_waldir()"
+                              " (SELECT string_agg(name, ' ') FROM pg_ls_waldir()"
                               "  WHERE name ~ '^[0-9A-F]{24}$'),"
                               " (SELECT bytes_per_wal_segment FROM pg_control_init())",
                               deadline)
                           .at(0);
     facts.full_page_writes = row.at(0) == "on";
-    if (row.at(1) && row.at(1)->size() == 16) {
-        const auto segment_size = number<std::uint64_t>(row.at(2));
-        std::uint64_t high = 0;
-        std::uint64_t low = 0;
-        std::from_chars(row.at(1)->data(), row.at(1)->data() + 8, high, 16);
-        std::from_chars(row.at(1)->data() + 8, row.at(1)->data() + 16, low, 16);
-        facts.oldest_wal = Lsn{(high << 32) + low * segment_size};
+    if (const auto oldest = oldest_wal(row.at(1).value_or(""), facts.history, facts.flushed,
+                                       number<std::uint64_t>(row.at(2)))) {
+        facts.oldest_wal = *oldest;
+    } else {
+        facts.oldest_wal =
+            Unknown{fmt::format("its pg_wal does not have the segment of {}", facts.flushed)};
     }
     return facts;
 }

@@ -258,6 +258,10 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     facts.redo = control.redo;
     try {
         facts.history = TimelineHistory::parse(control.timeline(), report.history);
+        if (control.timeline() > 1 && facts.history->entries().size() == 1) {
+            facts.history = Unknown{fmt::format(
+                "{:08X}.history is not in its pg_wal, or names no parent", control.timeline())};
+        }
     } catch (const Error& error) {
         facts.history = Unknown{error.message()};
     }
@@ -268,6 +272,10 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     const bool was_primary = !standby_state || !control.min_recovery_end.valid();
     facts.was_primary = was_primary;
 
+    // It has at least the header of its last checkpoint record. Without it, one that begins at the
+    // switchpoint would seem to end there, and the server refuses to start: "not a child of this
+    // server's history".
+    const Lsn past_checkpoint{control.checkpoint.value + shortest_record};
     std::optional<Lsn> end;
     if (const auto record = last_waldump_record(waldump)) {
         end = end_of_record(*record, control.wal_segment_size);
@@ -281,12 +289,12 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
                         wal_scan_start(report), control.timeline(),
                         waldump.substr(0, newline == std::string_view::npos ? 0 : newline + 1))};
     } else {
-        facts.end_of_wal = std::max(*end, control.min_recovery_end);
+        facts.end_of_wal = std::max({*end, control.min_recovery_end, past_checkpoint});
     }
     if (was_primary) {
         facts.on_disk = facts.end_of_wal;
     } else {
-        facts.on_disk = std::max(control.min_recovery_end, control.checkpoint);
+        facts.on_disk = std::max(control.min_recovery_end, past_checkpoint);
     }
     return facts;
 }

@@ -27,7 +27,7 @@ RejoinVerdict base_backup_or_refuse(const RejoinPolicy& policy, const char* rule
                                node));
 }
 
-const char* first_unknown(const TargetFacts& t, std::string& why) {
+const char* first_unknown(const SourceFacts& s, const TargetFacts& t, std::string& why) {
     const auto check = [&why](const auto& known, const char* what) -> const char* {
         if (known) {
             return nullptr;
@@ -45,6 +45,9 @@ const char* first_unknown(const TargetFacts& t, std::string& why) {
         return what;
     }
     if (const char* what = check(t.end_of_wal, "the end of its WAL")) {
+        return what;
+    }
+    if (const char* what = check(s.oldest_wal, "the oldest WAL that its primary has")) {
         return what;
     }
     if (!t.running) {
@@ -139,7 +142,7 @@ RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const R
         obstacle = policy.rewind_obstacle;
     } else if (!t.pg_rewind_installed || !*t.pg_rewind_installed) {
         obstacle = "pg_rewind is not installed there";
-    } else if (s.oldest_wal && *s.oldest_wal > std::min(*t.redo, *fork)) {
+    } else if (*s.oldest_wal > std::min(*t.redo, *fork)) {
         obstacle = fmt::format("{} no longer has the WAL from {} on that it would need",
                                node_name(s.node), std::min(*t.redo, *fork));
     }
@@ -190,7 +193,7 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         const Lsn fork = *stretch->end;
         if (end > fork) {
             // What is trimmed must come again from the source; where it cannot, R09 is left.
-            const bool refetchable = !s.oldest_wal || *s.oldest_wal <= fork;
+            const bool refetchable = *s.oldest_wal <= fork;
             if (!*t.was_primary && t.on_disk && *t.on_disk <= fork && refetchable) {
                 auto v = verdict("R07", RejoinAction::trim,
                                  fmt::format("{} received WAL up to {} but wrote nothing newer "
@@ -213,7 +216,7 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         }
     }
     // Streaming begins at the start of a segment, whatever the position.
-    if (s.oldest_wal && *s.oldest_wal > end) {
+    if (*s.oldest_wal > end) {
         return base_backup_or_refuse(
             policy, "R09",
             fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node), end,
@@ -328,7 +331,7 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
                        "Upgrade one of them, or rebuild the node with pcp_recovery_node.");
     }
     std::string why;
-    if (const char* what = first_unknown(t, why)) {
+    if (const char* what = first_unknown(s, t, why)) {
         // A directory that nobody can make sense of is what online recovery replaces.
         if (policy.online_recovery && !t.running) {
             return base_backup_or_refuse(

@@ -13,7 +13,6 @@ namespace {
 constexpr std::uint64_t page_size = 8192;
 constexpr std::uint64_t page_header = 24;           // of every page
 constexpr std::uint64_t segment_first_header = 40;  // of the first page of a segment
-constexpr std::uint32_t record_header = 24;         // no record is shorter
 
 // Reads a line from left to right, so that text in a record's description is never taken for one
 // of the fields before it.
@@ -85,7 +84,7 @@ std::optional<WalRecord> parse_waldump_record(std::string_view line) {
         return std::nullopt;
     }
     const auto total_length = cursor.number();
-    if (!total_length || *total_length < record_header) {
+    if (!total_length || *total_length < shortest_record) {
         return std::nullopt;
     }
     if (!cursor.skip(", tx:") || !cursor.number() || !cursor.skip(", lsn:")) {

@@ -8,6 +8,8 @@
 
 namespace hooks {
 
+constexpr std::uint32_t shortest_record = 24;  // bytes: the header alone
+
 struct WalRecord {
     Lsn start;
     std::uint32_t total_length = 0;  // bytes, without the page headers in between

@@ -123,6 +123,10 @@ void Server::write(int rows) {
                        patience());
 }
 
+void Server::erase(const std::string& row) {
+    connection_->query(fmt::format("DELETE FROM public.t WHERE v LIKE '{} %'", row), patience());
+}
+
 void Server::checkpoint() {
     connection_->query("CHECKPOINT", patience());
 }

@@ -33,7 +33,8 @@ class Server {
     PgConnection& sql();  // of a running server
     std::string value(const std::string& statement);
 
-    void write(int rows);  // and what it wrote is flushed
+    void write(int rows);                // and what it wrote is flushed
+    void erase(const std::string& row);  // such as "base 7"
     void checkpoint();
     void promote();  // returns when it can be written to
     Lsn flushed();   // of a primary

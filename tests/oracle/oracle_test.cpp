@@ -254,5 +254,69 @@ TEST_F(Oracle, WhatItSaysMakesATrueStandby) {
     EXPECT_GE(samples.size(), 15u);
 }
 
+// By name: what a family must not lose when it changes.
+TEST_F(Oracle, TheEdgesMakeTrueStandbys) {
+    struct Edge {
+        const char* target;
+        const char* source;
+        const char* rule;
+        const char* what;
+        const Pair* pair = nullptr;
+        Truth truth{};
+    };
+    std::vector<Edge> edges = {
+        {"a", "c", "R06", "a clean handover"},
+        {"p_killed", "a", "R06", "a killed primary that had shipped all"},
+        {"a_s_cascade", "c", "R06", "a standby of a standby"},
+        {"c_s_half", "h", "R06", "half a record, and the switchpoint is where it begins"},
+        {"c_half", "h", "R06", "the same, of a killed primary"},
+        {"c_s_half", "c", "R06", "half a record, and the rest is still to come"},
+        {"c_killed", "h", "R08", "the whole of a record that the source has half of"},
+        {"c_clean", "e", "R08", "a checkpoint that begins at the switchpoint"},
+        {"a_more", "c", "R08", "started again after its handover"},
+        {"s_past", "a", "R08", "a standby that replayed past the switchpoint"},
+        {"e", "c_older", "R05", "ahead of a source from an older copy"},
+        {"b_same", "a", "R05", "promoted to the same number at the same position"},
+        {"p_lost", "a", "R05", "a primary that lost WAL"},
+    };
+    for (Edge& edge : edges) {
+        for (const Pair& pair : pairs) {
+            if (pair.target->name() == edge.target && pair.source->name() == edge.source) {
+                edge.pair = &pair;
+            }
+        }
+        ASSERT_NE(edge.pair, nullptr) << edge.what;
+        EXPECT_EQ(edge.pair->verdict.rule, edge.rule) << edge.pair->text();
+    }
+    for_each(edges,
+             [](Edge& edge) { edge.truth = rejoin(*lab, *edge.pair->target, *edge.pair->source); });
+    for (const Edge& edge : edges) {
+        fmt::print("{:14} -> {:14} {:4} {}: {}\n", edge.target, edge.source, edge.truth.rule,
+                   edge.what, edge.truth.why.empty() ? "true" : edge.truth.why);
+        EXPECT_EQ(edge.truth.why, "") << edge.what << ": " << edge.pair->text();
+        EXPECT_EQ(edge.truth.rule, edge.rule) << edge.what;
+        if (std::string(edge.target) == "c_clean") {
+            EXPECT_EQ(edge.pair->target->target.control->checkpoint,
+                      *edge.pair->verdict.switchpoint)
+                << "the edge is not the one that it is called";
+        }
+    }
+}
+
+// Here pg_rewind copies, is content, and what comes of it is no standby.
+TEST_F(Oracle, ARewindToWhereTheSourceNeverWasMakesNoStandby) {
+    for (const Pair& pair : pairs) {
+        if (pair.target->name() == "e" && pair.source->name() == "c_older") {
+            ASSERT_EQ(pair.rewind.kind, Kind::needed) << pair.text();
+            const Truth truth = believe_pg_rewind(*lab, *pair.target, *pair.source, true);
+            fmt::print("rewound to {}, the source is at {}: {}\n", pair.rewind.fork,
+                       pair.source->source->flushed, truth.why);
+            EXPECT_NE(truth.why, "");
+            return;
+        }
+    }
+    FAIL() << "that pair is gone";
+}
+
 }  // namespace
 }  // namespace hooks::oracle

@@ -223,7 +223,13 @@ TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
     const NodeReport report =
         parse_node_report(replaced(report_of("standby_clean"), "location:           0/2000060",
                                    "location:           0/3030000"));
-    EXPECT_EQ(target_facts(0, report, "").on_disk, Known<Lsn>(lsn("0/3030000")));
+    const TargetFacts facts = target_facts(0, report, "");
+    EXPECT_EQ(facts.on_disk, Known<Lsn>(lsn("0/3030018"))) << "with its header";
+    EXPECT_EQ(facts.end_of_wal, facts.on_disk) << "and it has that record";
+    SourceFacts source = promoted_at_their_end();
+    source.history = TimelineHistory::parse(2, "1\t0/3030000\t\n");
+    EXPECT_EQ(judge(source, facts), "R08 rewind")
+        << "a server whose last checkpoint begins at the switchpoint would refuse to start";
 }
 
 TEST(TargetFacts, KnowTheEndOfAStandbyWithoutRecordsToBeItsMinimumRecoveryPoint) {
@@ -262,6 +268,15 @@ TEST(TargetFacts, DoNotKnowAHistoryThatMakesNoSense) {
                   "00000002.history:1: expected a switchpoint such as 0/3000110");
         EXPECT_TRUE(facts.system_identifier);
     }
+}
+
+TEST(TargetFacts, DoNotKnowTheHistoryOfALaterTimelineWithoutItsFile) {
+    const NodeReport report =
+        parse_node_report(replaced(report_of("promoted"), "history: 1\t0/3031EE8", "history: #"));
+    const TargetFacts facts = target_facts(0, report, report_of("promoted.waldump"));
+    ASSERT_FALSE(facts.history) << "timeline 2 has a parent";
+    EXPECT_EQ(facts.history.why(), "00000002.history is not in its pg_wal, or names no parent");
+    EXPECT_EQ(judge(promoted_at_their_end(), facts), "R01 refuse");
 }
 
 TEST(TargetFacts, TellWhetherARewindIsPossible) {

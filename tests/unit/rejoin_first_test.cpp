@@ -63,6 +63,20 @@ TEST(Rejoin, OnlineRecoveryReplacesADirectoryThatNobodyCanMakeSenseOf) {
     }
 }
 
+TEST(Rejoin, R01RefusesWhereItIsNotKnownWhatWalTheSourceHas) {
+    SourceFacts s = source();
+    s.oldest_wal = Unknown{"X"};
+    for (const TargetFacts& t :
+         {stopped_primary("0/5000000"), stopped_primary("0/5000008"), stopped_standby("0/5000008"),
+          stopped_standby("0/4000000"), running_standby("0/5000000")}) {
+        EXPECT_EQ(judge(s, t), "R01 refuse");
+        EXPECT_EQ(judge_rejoin(s, t, {}).reason,
+                  "node 0: the oldest WAL that its primary has is not known: X");
+    }
+    EXPECT_EQ(judge(s, stopped_primary("0/5000000"), online), "R09 base backup");
+    EXPECT_EQ(judge(s, running_standby("0/5000000"), online), "R11 stop and look again");
+}
+
 TEST(Rejoin, OfARunningNodeOnlyWhatSqlTellsIsNeeded) {
     for (const UnknownFact& fact : unknown_facts) {
         TargetFacts t = running_standby("0/5000000");

@@ -125,9 +125,10 @@ bool make_any(std::size_t index, World& w) {
     return !pick.overflowed();
 }
 
-bool everything_known(const TargetFacts& t) {
-    return t.system_identifier && t.was_primary && t.history && t.end_of_wal && t.control &&
-           t.on_disk && t.redo;
+bool everything_known(const World& w) {
+    const TargetFacts& t = w.t;
+    return w.s.oldest_wal && t.system_identifier && t.was_primary && t.history && t.end_of_wal &&
+           t.control && t.on_disk && t.redo;
 }
 
 bool same_identifier(const World& w) {
@@ -150,13 +151,13 @@ std::string defect_of_files(const World& w, const Plan& plan) {
         return "makes a base backup against the policy";
     }
     if (rewind || trim) {
-        if (!everything_known(w.t) || !same_cluster(w) || w.t.unfinished_marker ||
+        if (!everything_known(w) || !same_cluster(w) || w.t.unfinished_marker ||
             !w.t.data_directory) {
             return "changes files of which it does not know enough";
         }
     }
     if (backup && !w.policy.online_recovery && w.t.data_directory && !w.t.unfinished_marker &&
-        (!everything_known(w.t) || !same_cluster(w))) {
+        (!everything_known(w) || !same_cluster(w))) {
         return "replaces files of which it does not know enough";
     }
     if (rewind && (!w.t.control->rewind_possible() || !w.s.full_page_writes ||
@@ -164,7 +165,7 @@ std::string defect_of_files(const World& w, const Plan& plan) {
                    !*w.t.pg_rewind_installed)) {
         return "rewinds where pg_rewind cannot";
     }
-    if ((rewind || backup) && w.t.data_directory && everything_known(w.t) && same_cluster(w) &&
+    if ((rewind || backup) && w.t.data_directory && everything_known(w) && same_cluster(w) &&
         !w.t.unfinished_marker) {
         const auto ancestor = common_ancestor(*w.t.history, w.s.history);
         if (ancestor && ancestor->end && *w.t.end_of_wal > *ancestor->end &&
@@ -182,8 +183,7 @@ std::string defect_of_files(const World& w, const Plan& plan) {
     }
     if (trim) {
         const auto& step = std::get<TrimWal>(plan.steps.at(1));
-        if (*w.t.was_primary || *w.t.on_disk > step.from ||
-            (w.s.oldest_wal && *w.s.oldest_wal > step.from)) {
+        if (*w.t.was_primary || *w.t.on_disk > step.from || *w.s.oldest_wal > step.from) {
             return "trims WAL that is not to be trimmed";
         }
     }
@@ -205,7 +205,7 @@ std::string defect_of_following(const World& w) {
     if (*t.end_of_wal > limit || (*t.was_primary && (!theirs->end || *t.end_of_wal != limit))) {
         return "follows with WAL that the source does not have";
     }
-    if (w.s.oldest_wal && *w.s.oldest_wal > *t.end_of_wal) {
+    if (!w.s.oldest_wal || *w.s.oldest_wal > *t.end_of_wal) {
         return "follows where the WAL in between is gone";
     }
     if (t.unfinished_marker && !t.running) {
