@@ -102,7 +102,7 @@ RewindAnswer ask_pg_rewind(const Server& target, const Server& source, const Lab
                     patience());
     RewindAnswer answer;
     const std::string said = outcome.out + outcome.err;
-    answer.text = harness::last_lines(said, 1);
+    answer.text = harness::last_lines(said, outcome.ok() ? 4 : 1);
     const std::string fork = after(said, "servers diverged at WAL location ");
     if (const auto lsn = parse_lsn(fork.substr(0, fork.find(' ')))) {
         answer.fork = *lsn;

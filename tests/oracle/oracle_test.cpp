@@ -234,7 +234,7 @@ TEST_F(Oracle, WhatItSaysMakesATrueStandby) {
                                      (pair.rewind.kind == Kind::not_needed &&
                                       *pair.target->target.end_of_wal >= pair.rewind.fork));
         if (sample.believed) {
-            sample.theirs = believe_pg_rewind(*lab, *pair.target, *pair.source, false);
+            sample.theirs = believe_pg_rewind(*lab, *pair.target, *pair.source);
         }
     });
     for (const Sample& sample : samples) {
@@ -301,21 +301,6 @@ TEST_F(Oracle, TheEdgesMakeTrueStandbys) {
                 << "the edge is not the one that it is called";
         }
     }
-}
-
-// Here pg_rewind copies, is content, and what comes of it is no standby.
-TEST_F(Oracle, ARewindToWhereTheSourceNeverWasMakesNoStandby) {
-    for (const Pair& pair : pairs) {
-        if (pair.target->name() == "e" && pair.source->name() == "c_older") {
-            ASSERT_EQ(pair.rewind.kind, Kind::needed) << pair.text();
-            const Truth truth = believe_pg_rewind(*lab, *pair.target, *pair.source, true);
-            fmt::print("rewound to {}, the source is at {}: {}\n", pair.rewind.fork,
-                       pair.source->source->flushed, truth.why);
-            EXPECT_NE(truth.why, "");
-            return;
-        }
-    }
-    FAIL() << "that pair is gone";
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Truth {
 // Starts the source as a primary, and makes the target its standby by what the product does.
 Truth rejoin(Lab& lab, const Looked& target, const Looked& source);
 
-// Does what pg_rewind's answer amounts to: rewinds where it wants to, and follows.
-Truth believe_pg_rewind(Lab& lab, const Looked& target, const Looked& source, bool rewind);
+// Follows as it is, where pg_rewind says that no rewind is required.
+Truth believe_pg_rewind(Lab& lab, const Looked& target, const Looked& source);
 
 }  // namespace hooks::oracle
