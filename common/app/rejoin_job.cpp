@@ -198,6 +198,10 @@ Decision Rejoin::decide() {
                     *target.system_identifier == source_->system_identifier &&
                     target.major == source_->major;
     verdict_ = judge_rejoin(*source_, target, policy_);
+    if (verdict_->action == RejoinAction::rewind) {
+        read_copy_sizes(*primary_, *source_, quick());
+        verdict_ = judge_rejoin(*source_, target, policy_);
+    }
     if (verdict_->diverged && (verdict_->action == RejoinAction::rewind ||
                                verdict_->action == RejoinAction::base_backup)) {
         env_.log.warn("the target has WAL that the primary does not have; it will be lost",

@@ -297,6 +297,23 @@ SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadl
     return facts;
 }
 
+void read_copy_sizes(PgConnection& primary, SourceFacts& facts, Deadline deadline) {
+    // Where this takes too long, a rewind is the better choice anyway.
+    primary.query("SET statement_timeout = '10s'", deadline);
+    const PgOutcome sizes = primary.execute(
+        "SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database),"
+        " (SELECT sum(size) FROM pg_ls_waldir())",
+        deadline);
+    primary.query("SET statement_timeout = 0", deadline);
+    if (!sizes.ok) {
+        facts.data_size = Unknown{sizes.message};
+        facts.wal_size = Unknown{sizes.message};
+        return;
+    }
+    facts.data_size = number<std::uint64_t>(sizes.rows.at(0).at(0));
+    facts.wal_size = number<std::uint64_t>(sizes.rows.at(0).at(1));
+}
+
 TargetFacts read_running_target(PgConnection& target, int node_id, Deadline deadline) {
     const ServerFacts server = read_server_facts(target, deadline);
     TargetFacts facts;

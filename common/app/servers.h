@@ -32,6 +32,9 @@ ServerFacts read_server_facts(PgConnection& connection, Deadline deadline);
 ServerFacts read_candidate_facts(PgConnection& server, Deadline deadline);
 // Throws Error{sql} when a fact cannot be read; the caller turns that into an Unknown.
 SourceFacts read_source_facts(PgConnection& primary, int node_id, Deadline deadline);
+// What a rewind or a base backup would copy. Slow where there are many files. What cannot be read
+// stays unknown, with the reason.
+void read_copy_sizes(PgConnection& primary, SourceFacts& facts, Deadline deadline);
 // Of a running server. What only its files can tell stays unknown.
 TargetFacts read_running_target(PgConnection& target, int node_id, Deadline deadline);
 

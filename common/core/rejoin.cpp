@@ -146,9 +146,19 @@ RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const R
         obstacle = fmt::format("{} no longer has the WAL from {} on that it would need",
                                node_name(s.node), std::min(*t.redo, *fork));
     }
+    std::string cost;
+    const auto estimate = fork && !t.running ? estimate_copies(s, t, *fork) : std::nullopt;
+    if (estimate) {
+        constexpr std::uint64_t mebibyte = 1024 * 1024;
+        cost = fmt::format("a rewind copies up to {} MiB, a base backup {} MiB",
+                           estimate->rewind / mebibyte, estimate->base_backup / mebibyte);
+        if (obstacle.empty() && policy.base_backup && rewind_costs_too_much(*estimate)) {
+            obstacle = cost;
+        }
+    }
     RejoinVerdict v;
     if (obstacle.empty()) {
-        v = verdict("R08", RejoinAction::rewind, where);
+        v = verdict("R08", RejoinAction::rewind, cost.empty() ? where : where + "; " + cost);
     } else {
         v = base_backup_or_refuse(policy, "R09", where + "; no rewind: " + obstacle,
                                   node_name(t.node));

@@ -26,6 +26,9 @@ struct SourceFacts {
     bool full_page_writes = false;
     // The first byte of the oldest segment in its pg_wal.
     Known<Lsn> oldest_wal;
+    // Looked at only when a rewind is in question: the server walks all its files for the first.
+    Known<std::uint64_t> data_size{};  // bytes in all databases
+    Known<std::uint64_t> wal_size{};   // bytes in its pg_wal
 };
 
 // The node that shall follow: the target.
@@ -74,6 +77,18 @@ struct RejoinVerdict {
     std::optional<std::pair<Lsn, Lsn>> diverged;
     std::optional<Lsn> switchpoint;
 };
+
+// Bytes that go over the network, at most.
+struct CopyEstimate {
+    std::uint64_t rewind = 0;
+    std::uint64_t base_backup = 0;
+};
+// nullopt where the sizes of the source were not looked at.
+std::optional<CopyEstimate> estimate_copies(const SourceFacts& source, const TargetFacts& target,
+                                            Lsn fork);
+// A rewind keeps the node's own files and asks less of the source; it must cost nearly as much as
+// a base backup before that is the better choice.
+bool rewind_costs_too_much(const CopyEstimate& estimate);
 
 // First match wins; the table with its sources is docs/decisions.md.
 RejoinVerdict judge_rejoin(const SourceFacts& source, const TargetFacts& target,
