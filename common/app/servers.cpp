@@ -14,7 +14,9 @@ namespace {
 
 // One row, one round trip. The timeline of a standby is the highest of which it has WAL: its
 // control file may lag behind for a whole checkpoint, and the walreceiver's view is gone when the
-// primary is. Functions only: a look into the view pg_settings takes a new session as long as all
+// primary is. WAL of a timeline without its history file is none of this server's: a rewind leaves
+// such segments behind, and such a standby would seem to be ahead of all others.
+// Functions only: a look into the view pg_settings takes a new session as long as all
 // of the rest.
 constexpr const char* facts_sql = R"sql(
 SELECT current_setting('server_version_num'),
@@ -23,8 +25,12 @@ SELECT current_setting('server_version_num'),
        CASE WHEN pg_is_in_recovery()
             THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),
                           (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
-                          (SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int
-                           FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'))
+                          (WITH files AS (SELECT name FROM pg_ls_waldir())
+                           SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int
+                           FROM files WHERE name ~ '^[0-9A-F]{{24}}$' AND substr(name, 1, 8) IN
+                                (SELECT '00000001' UNION ALL
+                                 SELECT substr(name, 1, 8) FROM files
+                                 WHERE name ~ '^[0-9A-F]{{8}}\.history$')))
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
        CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn() END,
        pg_last_wal_receive_lsn(),

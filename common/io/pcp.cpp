@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 
 // libpcp waits for ever: each call gets a part of the deadline, and a call that hangs is repeated.
 constexpr milliseconds kLongestCall{5000};
+constexpr milliseconds kRestartOfPcp{5000};
 constexpr milliseconds kFirstPause{20};
 constexpr milliseconds kLongestPause{200};
 constexpr milliseconds kAskAgain{1500};
@@ -149,8 +150,24 @@ void Pcp::take_for_primary(int node_id, Deadline deadline) const {
     run("pcp_promote_node", node_id, false, deadline.within(kLongestCall));
 }
 
+// Pgpool ends its PCP process after each change of a node's state and starts another: who asks at
+// that moment is let in and hears nothing.
+PoolStatus Pcp::first_status(int node_id, Deadline deadline) const {
+    const Deadline patience = deadline.within(kRestartOfPcp);
+    for (;;) {
+        try {
+            return node_status(node_id, deadline);
+        } catch (const Error& error) {
+            if (!contains(error.message(), "read data from socket") || patience.expired()) {
+                throw;
+            }
+        }
+        pause_for(kLongestPause, patience);
+    }
+}
+
 void Pcp::attach_and_wait(int node_id, Deadline deadline) const {
-    PoolStatus status = node_status(node_id, deadline);
+    PoolStatus status = first_status(node_id, deadline);
     if (status == PoolStatus::unused) {
         throw Error(ErrorKind::command, fmt::format("pgpool does not use a node {}", node_id));
     }

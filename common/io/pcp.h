@@ -42,6 +42,7 @@ class Pcp {
     void attach_and_wait(int node_id, Deadline deadline) const;
 
   private:
+    PoolStatus first_status(int node_id, Deadline deadline) const;
     std::string run(const char* tool, int node_id, bool verbose, Deadline deadline) const;
     PcpOptions options_;
 };

@@ -155,6 +155,16 @@ SteppedHook::State SteppedHook::settle(Milliseconds timeout) {
     }
 }
 
+void SteppedHook::learn() {
+    // Two descriptors for one pipe: what is copied stays.
+    char buffer[page];
+    check(static_cast<int>(::tee(out_.get(), copy_in_.get(), page, 0)), "tee");
+    const ssize_t count = ::read(copy_out_.get(), buffer, sizeof buffer);
+    check(static_cast<int>(count), "read");
+    lines_.emplace_back(buffer, static_cast<std::size_t>(count));
+    known_ = true;
+}
+
 bool SteppedHook::next(Milliseconds timeout) {
     take();
     const Deadline deadline = Deadline::after(timeout);
@@ -167,13 +177,7 @@ bool SteppedHook::next(Milliseconds timeout) {
         }
         std::this_thread::sleep_for(Milliseconds(1));
     }
-    // Two descriptors for one pipe: what is copied stays.
-    char buffer[page];
-    check(static_cast<int>(::tee(out_.get(), copy_in_.get(), page, 0)), "tee");
-    const ssize_t count = ::read(copy_out_.get(), buffer, sizeof buffer);
-    check(static_cast<int>(count), "read");
-    lines_.emplace_back(buffer, static_cast<std::size_t>(count));
-    known_ = true;
+    learn();
     return true;
 }
 
@@ -212,7 +216,11 @@ bool SteppedHook::run_until(const std::function<bool()>& done, Milliseconds time
     take();
     const Deadline deadline = Deadline::after(timeout);
     while (!done()) {
-        if (ended() || (line_waits() && blocked_in_write())) {
+        const bool gone = ended();
+        if (gone || (line_waits() && blocked_in_write())) {
+            if (line_waits()) {
+                learn();
+            }
             return false;
         }
         if (deadline.expired()) {

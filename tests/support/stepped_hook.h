@@ -55,6 +55,7 @@ class SteppedHook {
     bool line_waits() const;             // one that was not taken out
     void take();                         // makes room for one
     State settle(Milliseconds timeout);  // until it blocks, or ends
+    void learn();                        // the line in the pipe, which stays there
     bool next(Milliseconds timeout);     // one line more; false when it ends without
     bool blocked_in_write() const;
     bool ended();
