@@ -57,7 +57,7 @@ std::string what_would_help(const Request& request, const std::vector<ServerSeen
 }
 
 Decision promote(const Candidates& candidates, const char* rule, const std::string& why,
-                 const std::vector<ServerSeen>& servers) {
+                 const std::vector<ServerSeen>& servers, std::optional<Fence> fence = {}) {
     const ServerSeen& best = *candidates.ranked.front();
     const int id = best.backend.id;
     Plan plan{rule,
@@ -78,8 +78,66 @@ Decision promote(const Candidates& candidates, const char* rule, const std::stri
         // 13 and later override the pause at promotion; older ones wait for it to end.
         plan.steps.push_back(ResumeReplay{id});
     }
+    if (fence) {
+        fence->successor = id;
+        plan.steps.push_back(*fence);
+    }
     plan.steps.push_back(Promote{id});
     return plan;
+}
+
+bool has_all(const ServerSeen& candidate, const OldPrimary::End& end) {
+    return candidate.server->timeline > end.timeline ||
+           (candidate.server->timeline == end.timeline &&
+            candidate.server->end_of_wal() >= end.lsn);
+}
+
+// The old primary runs no more, and this run looked at its host, and stopped it perhaps.
+Decision replace(const ServerSeen& old, const Candidates& candidates,
+                 const std::vector<ServerSeen>& servers, const OldPrimary& known) {
+    const char* rule = known.answered ? "F04" : "F06";
+    const ServerSeen& best = *candidates.ranked.front();
+    const std::optional<Fence> fence = Fence{old.backend.id, best.backend.id};
+    const std::string was = fmt::format("node {} was the primary", old.backend.id);
+    if (!known.stopped) {
+        return promote(candidates, rule,
+                       fmt::format("{}; its server does not answer, and none runs there, seen {}",
+                                   was, known.how),
+                       servers, fence);
+    }
+    if (!known.end) {
+        return promote(candidates, rule,
+                       fmt::format("{} and was stopped {}, but {}: what it had not sent is lost",
+                                   was, known.how, known.why_no_end),
+                       servers, fence);
+    }
+    const std::string stopped =
+        fmt::format("{} and was shut down {} with WAL up to {}", was, known.how, known.end->lsn);
+    for (const ServerSeen* candidate : candidates.ranked) {
+        if (has_all(*candidate, *known.end)) {
+            Candidates chosen = candidates;
+            chosen.ranked = {candidate};
+            return promote(chosen, rule,
+                           stopped + ", of which " + candidate->backend.label() + " has all",
+                           servers, fence);
+        }
+    }
+    if (!known.waited) {
+        return Plan{rule,
+                    stopped + ", which nobody has received yet",
+                    {WaitForWal{best.backend.id, known.end->timeline, known.end->lsn},
+                     LookAgain{best.backend.id}}};
+    }
+    if (known.answered && known.can_return) {
+        return Plan{rule,
+                    fmt::format("{}, and no standby received all of that; {} has most, up to {}: "
+                                "the old primary stays the primary",
+                                stopped, best.backend.label(), best.server->end_of_wal()),
+                    {StartAsPrimary{old.backend.id}}};
+    }
+    return promote(candidates, rule,
+                   stopped + ", and no standby received all of that: the rest is lost", servers,
+                   fence);
 }
 
 // Where pgpool does not say who was the primary, it may be another node than the detached one: one
@@ -136,7 +194,8 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
 }  // namespace
 
 Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
-                const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded) {
+                const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded,
+                const OldPrimary& old_primary) {
     const ServerSeen* detached = find_server(servers, request.detached);
     const ServerSeen* other_primary = find_other_primary(request, servers);
 
@@ -168,13 +227,23 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                                 "{}",
                                 other_primary->backend.label(), other_primary->server->timeline,
                                 request.detached),
-                    {StopServer{other_primary->backend.id}, LookAgain{other_primary->backend.id}}};
+                    {StopServer{other_primary->backend.id},
+                     Fence{other_primary->backend.id, candidates.front()->backend.id},
+                     LookAgain{other_primary->backend.id}}};
     }
     if (other_primary != nullptr) {
         // On the same timeline it would be the primary that pgpool did not know (%P unknown).
         return Nothing{
             "F03", fmt::format("{} is already the primary, on timeline {}",
                                other_primary->backend.label(), other_primary->server->timeline)};
+    }
+    const bool down = old_primary.stopped || old_primary.host == OldPrimary::Host::down;
+    if (candidates.empty() && detached != nullptr && old_primary.stopped && old_primary.answered &&
+        old_primary.can_return) {
+        return Plan{"F04",
+                    fmt::format("node {} was shut down, and nobody can take its place: {}",
+                                request.detached, why_nobody(request, servers, failed)),
+                    {StartAsPrimary{request.detached}}};
     }
     if (candidates.empty()) {
         if (!found.two_lines.empty()) {
@@ -206,6 +275,7 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
         }
     }
 
+    const std::string not_fenced = old_primary.how.empty() ? "not tried" : old_primary.how;
     const std::string was = fmt::format("node {} was the primary", request.detached);
     if (detached == nullptr) {
         return promote(found, "F05", was + " and is no longer in pgpool.conf", servers);
@@ -229,18 +299,32 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                                     was, detached->describe()),
                         {StopServer{request.detached}, LookAgain{request.detached}}};
         case Liveness::refused:
+            if (down) {
+                return replace(*detached, found, servers, old_primary);
+            }
             return promote(found, "F05", was + " and does not run", servers);
         case Liveness::silent:
+            if (down) {
+                return replace(*detached, found, servers, old_primary);
+            }
+            if (old_primary.host == OldPrimary::Host::running) {
+                return Plan{"F06",
+                            fmt::format("{} and does not answer, but a server runs there, reached "
+                                        "{}: it is shut down before another takes its place",
+                                        was, old_primary.how),
+                            {StopServer{request.detached}, LookAgain{request.detached}}};
+            }
             if (policy.unfenced_primary == UnfencedPrimary::refuse) {
                 return Refuse{"F06",
                               fmt::format("{} and cannot be reached ({}); it may still be writable "
-                                          "and unfenced_primary is 'refuse'",
-                                          was, detached->detail),
+                                          "and unfenced_primary is 'refuse'; NOT fenced: {}",
+                                          was, detached->detail, not_fenced),
                               fmt::format("Make sure that node {} is down, then run "
                                           "pcp_promote_node for node {}.",
                                           request.detached, candidates.front()->backend.id)};
             }
-            return promote(found, "F06", was + " and cannot be reached; it is not fenced", servers);
+            return promote(found, "F06", was + " and cannot be reached; NOT fenced: " + not_fenced,
+                           servers);
     }
     return Refuse{"F07", "no rule matched", ""};
 }

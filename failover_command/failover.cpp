@@ -18,7 +18,7 @@ Failover::Failover(const Arguments& words, Env& env)
 
 Verdict Failover::run() {
     try {
-        Verdict verdict = run_to_the_end();
+        Verdict verdict = run_or_restore();
         put_everything_back();
         if (!done_.empty() && verdict.code == ExitCode::done) {
             verdict.text = done_;
@@ -31,17 +31,36 @@ Verdict Failover::run() {
     }
 }
 
+Verdict Failover::run_or_restore() {
+    std::string why;
+    try {
+        Verdict verdict = run_to_the_end();
+        if (verdict.code == ExitCode::done || !can_restore()) {
+            return verdict;
+        }
+        why = verdict.text;
+    } catch (const Error& error) {
+        if (!can_restore()) {
+            throw;
+        }
+        why = error.what();
+    }
+    start_old_primary();
+    return restored(why);
+}
+
 Verdict Failover::run_to_the_end() {
     for (;;) {
         looks_.clear();  // with the sessions go their locks, which would be in our own way
         looks_ = env_.timings.measure("inspect",
                                       [&] { return look_at_servers(env_.pgpool.backends, env_); });
-        Decision decision = decide(request_, seen_of(looks_), policy_, failed_, slots_bounded());
+        Decision decision =
+            decide(request_, seen_of(looks_), policy_, failed_, slots_bounded(), old_);
         if (promotes(decision) && !env_.dry_run) {
             if (!stand_still()) {
                 continue;
             }
-            decision = decide(request_, seen_of(looks_), policy_, failed_);
+            decision = decide(request_, seen_of(looks_), policy_, failed_, false, old_);
         }
         if (worth_waiting(decision)) {
             env_.log.warn("nobody can be promoted yet, looking again",
@@ -52,7 +71,14 @@ Verdict Failover::run_to_the_end() {
         }
         const Carried carried =
             carry_out(decision, env_, [&](const Step& step) { return perform(step); });
+        if (old_.restored) {
+            return restored(reason_of(decision));
+        }
         if (carried != Carried::interrupted_for_new_look) {
+            if (promoted_ >= 0) {
+                fence_in_the_background();
+                done_ += fence_text();
+            }
             return verdict_of(decision, carried, done_, env_);
         }
         if (env_.deadline.expired()) {
@@ -113,6 +139,17 @@ bool Failover::perform(const Step& step) {
     }
     if (const auto* stop = std::get_if<StopServer>(&step)) {
         stop_old_primary(stop->node);
+        return true;
+    }
+    if (const auto* wait = std::get_if<WaitForWal>(&step)) {
+        wait_for_wal(*wait);
+        return true;
+    }
+    if (const auto* tombstone = std::get_if<Fence>(&step)) {
+        return fence(*tombstone);
+    }
+    if (std::holds_alternative<StartAsPrimary>(step)) {
+        start_old_primary();
         return true;
     }
     if (const auto* chosen = std::get_if<Promote>(&step)) {

@@ -21,6 +21,7 @@ class Failover {
 
   private:
     // ---- failover.cpp: the loop
+    Verdict run_or_restore();
     Verdict run_to_the_end();
     bool worth_waiting(const Decision& decision) const;
     bool slots_bounded();
@@ -61,7 +62,21 @@ class Failover {
                                 Deadline deadline);
 
     // ---- fence.cpp: the old primary must not be one beside the new one
+    Target& reach(int node);
     void stop_old_primary(int node);
+    void judge_stopped(Target& target, Deadline deadline);
+    void wait_for_wal(const WaitForWal& step);
+    bool fence(const Fence& step);  // false: a server runs there again, look again
+    std::string fence_text() const;
+    void fence_in_the_background();
+
+    // ---- restore.cpp: nobody takes its place, so it takes it again
+    void reserve_time_to_restore();
+    void point_of_no_restore();
+    bool can_restore() const;
+    bool another_took_over();
+    void start_old_primary();
+    Verdict restored(const std::string& why);
 
     Env& env_;
     Request request_;
@@ -69,6 +84,11 @@ class Failover {
     std::vector<ServerLook> looks_;
     std::vector<Failed> failed_;
     int stops_in_vain_ = 0;
+    OldPrimary old_;                    // of the detached node
+    std::unique_ptr<Target> fenced_;    // the node that was stopped last
+    bool tombstone_ = false;            // the detached node has one
+    std::optional<Deadline> whole_;     // failover_timeout, when a part of it is kept back
+    std::optional<Deadline> reserved_;  // what is left of it without that part
     std::string done_;
     std::string next_;    // what a person should do after it
     std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed

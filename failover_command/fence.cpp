@@ -1,27 +1,198 @@
 // The old primary must not be one beside the new one.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "common/app/tombstone.h"
+#include "common/app/worker.h"
 #include "common/io/poll.h"
 #include "failover_command/failover.h"
 
 namespace hooks::failover {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A primary that shuts down waits for its standbys: what did not come by then rarely comes.
+constexpr seconds wal_patience{3};
+// For the best candidate, while another has everything.
+constexpr milliseconds patience_with_the_best{500};
+
+}  // namespace
+
+// The same session for all that is done to one node.
+Target& Failover::reach(int node) {
+    if (!fenced_ || fenced_->backend.id != node) {
+        fenced_ = std::make_unique<Target>(target_of(node));
+    }
+    return *fenced_;
+}
 
 void Failover::stop_old_primary(int node) {
-    Target target = target_of(node);
+    const bool detached = node == request_.detached;
+    if (detached) {
+        reserve_time_to_restore();
+    }
+    Target& target = reach(node);
     // What is left must be enough for the promotion.
     const Deadline deadline = env_.deadline.within(env_.deadline.remaining() * 2 / 3);
     look_at_files(target, 0, deadline);
-    if (!target.report.running && ++stops_in_vain_ > 3) {
+    const bool ran = target.report.running;
+    if (!ran && ++stops_in_vain_ > 3) {
         throw Error(ErrorKind::refused,
                     fmt::format("{} answers, but no server runs in {}: whatever it is, it "
                                 "cannot be stopped, and nobody was promoted beside it",
                                 backend(node).label(), target.directory()),
                     "Check its backend_port and backend_data_directory in pgpool.conf.");
     }
-    if (!target.report.running) {
+    if (!ran) {
         pause_for(look_pause, env_.deadline);  // it may just have ended by itself
     }
+    if (detached && ran) {
+        old_.stopped = true;
+        old_.answered = find(node)->liveness != Liveness::silent;
+        old_.end.reset();
+        old_.waited = false;
+        if (old_.how.empty()) {
+            old_.how = "from here";
+        }
+    }
     stop_server(target, env_, deadline);
+    if (detached && ran) {
+        judge_stopped(target, env_.deadline.within(env_.deadline.remaining() / 2));
+    }
+}
+
+// What a primary that was shut down cleanly wrote last is the checkpoint of its shutdown. Who has
+// received that has everything.
+void Failover::judge_stopped(Target& target, Deadline deadline) {
+    const NodeReport& report = target.report;
+    if (!report.control || report.control->state != ClusterState::shut_down) {
+        old_.why_no_end =
+            fmt::format("not shut down cleanly ({})",
+                        report.control ? to_string(report.control->state) : report.control.why());
+        return;
+    }
+    // Beyond its begin, in case its end cannot be read.
+    old_.end =
+        OldPrimary::End{report.control->timeline(), Lsn{report.control->checkpoint.value + 1}};
+    try {
+        look_at_wal(target, deadline);
+        const TargetFacts facts = target_facts(target.backend.id, report, target.waldump);
+        if (facts.end_of_wal) {
+            old_.end->lsn = *facts.end_of_wal;
+            return;
+        }
+        env_.log.warn("the end of its WAL is not known; taking that of its checkpoint",
+                      {{"node", target.node->label()}, {"why", facts.end_of_wal.why()}});
+    } catch (const Error& error) {
+        env_.log.warn("the end of its WAL is not known; taking that of its checkpoint",
+                      {{"node", target.node->label()}, {"why", error.what()}});
+    }
+}
+
+void Failover::wait_for_wal(const WaitForWal& step) {
+    old_.waited = true;
+    const Deadline patience =
+        env_.deadline.within(std::min<milliseconds>(wal_patience, env_.deadline.remaining() / 3));
+    std::optional<Deadline> best_only;
+    for (;;) {
+        bool somebody = false;
+        for (const int node : standbys()) {
+            try {
+                const PgRow row = connection_to(looks_, node)
+                                      ->query(
+                                          "SELECT pg_last_wal_receive_lsn(), "
+                                          "pg_last_wal_replay_lsn()",
+                                          env_.deadline.within(env_.config.connect_timeout))
+                                      .at(0);
+                const Lsn received = parse_lsn(row.at(0).value_or("")).value_or(Lsn{});
+                const Lsn replayed = parse_lsn(row.at(1).value_or("")).value_or(Lsn{});
+                if (std::max(received, replayed) >= step.upto) {
+                    somebody = true;
+                    if (node == step.node) {
+                        return;
+                    }
+                }
+            } catch (const Error& error) {
+                env_.log.warn("a standby was lost since it was looked at",
+                              {{"node", std::to_string(node)}, {"why", error.what()}});
+            }
+        }
+        if (somebody && !best_only) {
+            best_only = patience.within(patience_with_the_best);
+        }
+        if (patience.expired() || (best_only && best_only->expired())) {
+            return;
+        }
+        pause_for(milliseconds(20), patience);
+    }
+}
+
+bool Failover::fence(const Fence& step) {
+    const bool detached = step.node == request_.detached;
+    try {
+        const Deadline deadline = env_.deadline.within(env_.config.connect_timeout + seconds(1));
+        Target& target = reach(step.node);
+        if (!target.report.data_directory) {
+            look_at_files(target, before_major(step.successor), deadline);
+        }
+        Tombstone tombstone;
+        tombstone.successor = backend(step.successor).label();
+        tombstone.what = detached && !old_.stopped ? "Its server did not run and did not answer"
+                                                   : "Its server was stopped first";
+        const Grave grave = bury(target, std::move(tombstone), env_, deadline);
+        if (grave == Grave::running) {
+            env_.log.warn("a server runs there again", {{"node", std::to_string(step.node)}});
+            return false;
+        }
+        tombstone_ = tombstone_ || (detached && grave == Grave::written);
+    } catch (const Error& error) {
+        // Its server is seen to be stopped. The rest is tried again after the promotion.
+        env_.log.warn("no tombstone could be written; a reboot there could start a second primary",
+                      {{"node", std::to_string(step.node)}, {"why", error.what()}});
+    }
+    return true;
+}
+
+// For the verdict.
+std::string Failover::fence_text() const {
+    if (promoted_ < 0 || !request_.detached_was_primary()) {
+        return {};
+    }
+    std::string text = fmt::format("; node {}: ", request_.detached);
+    if (old_.stopped) {
+        text += fmt::format("fenced {}, ", old_.how);
+        text += old_.end ? fmt::format("shut down with WAL up to {}", old_.end->lsn)
+                         : fmt::format("stopped, but {}", old_.why_no_end);
+    } else if (old_.host == OldPrimary::Host::down) {
+        text += fmt::format("its host answers and no server runs, seen {}", old_.how);
+    } else if (!old_.how.empty()) {
+        text += "NOT fenced: " + old_.how;
+    } else {
+        return {};
+    }
+    return text + (tombstone_ ? ", tombstone written" : "");
+}
+
+// It does not run, or nobody knows whether it does, and pgpool's clients wait for this hook: a
+// worker sees to it that it does not come up again as a primary.
+void Failover::fence_in_the_background() {
+    const ServerSeen* old = find(request_.detached);
+    if (tombstone_ || old == nullptr || old->is_standby()) {
+        return;
+    }
+    try {
+        const Worker worker = spawn_worker(env_, {"--job", "fence"},
+                                           fmt::format("fence-node{}.log", request_.detached));
+        env_.log.info("the old primary is fenced in the background",
+                      {{"node", std::to_string(request_.detached)},
+                       {"pid", std::to_string(worker.pid)},
+                       {"log", worker.log}});
+    } catch (const Error& error) {
+        env_.log.warn("the old primary is not fenced", {{"why", error.what()}});
+    }
 }
 
 }  // namespace hooks::failover

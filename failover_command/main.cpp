@@ -1,6 +1,7 @@
 // failover_command: a node was detached. If it was the primary, the best standby takes its place.
 #include "common/app/run_hook.h"
 #include "failover_command/failover.h"
+#include "failover_command/jobs.h"
 
 int main(int argc, char** argv) {
     using namespace hooks;
@@ -12,7 +13,7 @@ int main(int argc, char** argv) {
     spec.called_as = line.c_str();
     spec.deadline = [](const Config& config) { return Deadline::after(config.failover_timeout); };
     spec.body = [](const Arguments& words, Env& env) {
-        return failover::Failover(words, env).run();
+        return env.worker ? failover::run_job(words, env) : failover::Failover(words, env).run();
     };
     return run_hook(spec, argc, argv);
 }

@@ -15,6 +15,8 @@ Deadline Failover::promotion_deadline() const {
 
 bool Failover::promote_node(int node) {
     const ServerFacts before = *find(node)->server;
+    const bool could_return = old_.can_return;
+    point_of_no_restore();
     hold_archive(node);
     Promotion promotion = ask_to_promote(node);
     if (promotion.end == Promotion::End::pending && may_use_an_archive(before)) {
@@ -24,6 +26,10 @@ bool Failover::promote_node(int node) {
         return promoted(node, before, promotion.timeline);
     }
     if (promotion.end == Promotion::End::not_begun) {
+        if (could_return) {
+            old_.can_return = true;
+            env_.deadline = *reserved_;
+        }
         return candidate_failed(node, promotion.detail);
     }
     return put_down(node, before, promotion.detail);

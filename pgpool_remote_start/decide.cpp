@@ -21,6 +21,10 @@ Decision decide(const Backend& target, const NodeReport& report) {
                     fmt::format("the server of {} runs already", where),
                     {ProveStreaming{target.id, unnamed_primary}}};
     }
+    if (!report.tombstone.empty() && !report.standby_signal) {
+        return Refuse{"S04", fmt::format("{} is a former primary's: {}", where, report.tombstone),
+                      rebuild};
+    }
     const bool standby = report.major >= 12 ? report.standby_signal : report.recovery_conf;
     if (!standby) {
         return Refuse{"S03",

@@ -26,7 +26,7 @@ void log_decision(const Decision& decision, Env& env) {
 }
 
 bool changes_something(const Step& step) {
-    return !std::holds_alternative<LookAgain>(step) &&
+    return !std::holds_alternative<LookAgain>(step) && !std::holds_alternative<WaitForWal>(step) &&
            !std::holds_alternative<ProveStreaming>(step) && !std::holds_alternative<HandOver>(step);
 }
 

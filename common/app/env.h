@@ -61,6 +61,7 @@ struct Env {
     std::vector<std::string> effects;  // steps that changed something, as text
     bool past_no_return = false;       // a step that cannot be undone was begun
     bool proving = false;              // everything was done; only the proof is outstanding
+    std::string job;                   // which one, where a hook has several workers
 };
 
 }  // namespace hooks

@@ -31,6 +31,7 @@ struct Options {
     std::string log_level;
     bool dry_run = false;
     bool worker = false;
+    std::string job;
     bool help = false;
     bool version = false;
     Arguments words;
@@ -69,6 +70,9 @@ Options parse_options(int argc, char** argv) {
             options.dry_run = true;
         } else if (word == "--worker") {
             options.worker = true;
+        } else if (word == "--job") {
+            options.worker = true;
+            options.job = value(word);
         } else if (word == "--help") {
             options.help = true;
         } else if (word == "--version") {
@@ -331,7 +335,8 @@ int run_hook(const HookSpec& spec, int argc, char** argv) {
                         {},
                         {},
                         false,
-                        false});
+                        false,
+                        options.job});
         env->state_dir = options.dry_run ? std::string() : find_state_dir(env->config, log);
         log.info("called", {{"arguments", fmt::format("[{}]", fmt::join(options.words, "] ["))}});
         verdict = spec.body(options.words, *env);

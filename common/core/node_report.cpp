@@ -100,6 +100,10 @@ fi
 for name in standby.signal recovery.signal recovery.conf; do
     if [ -e "$pgdata/$name" ]; then say file "$name"; fi
 done
+if [ -f "$pgdata/recovery.conf" ]; then
+    line=$(head -n 1 -- "$pgdata/recovery.conf" 2>/dev/null || true)
+    case $line in "# Fenced by pgpool-hooks"*) say tombstone "${line#??}" ;; esac
+fi
 if command -v pg_lsclusters >/dev/null 2>&1; then
     pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ directory _; do
         if [ "$directory" = "$pgdata" ] || [ "$directory" = "$here" ]; then
@@ -183,6 +187,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.standby_signal |= value == "standby.signal";
             report.recovery_signal |= value == "recovery.signal";
             report.recovery_conf |= value == "recovery.conf";
+        } else if (key == "tombstone") {
+            report.tombstone = value;
         } else if (key == "unfinished_marker") {
             report.unfinished_marker = true;
         } else if (key == "debian_cluster") {

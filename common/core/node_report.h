@@ -24,6 +24,7 @@ struct NodeReport {
     bool standby_signal = false;
     bool recovery_signal = false;
     bool recovery_conf = false;
+    std::string tombstone;  // its first line, where recovery.conf is one
     bool unfinished_marker = false;
     bool pg_rewind = false;
     // Debian: "15/main" when pg_lsclusters knows the directory, and where its configuration is.

@@ -34,6 +34,21 @@ struct Describe {
     Texts operator()(const StopServer& s) const {
         return {"stop", fmt::format("stop the server of {} (fast)", node_name(s.node))};
     }
+    Texts operator()(const WaitForWal& s) const {
+        return {"wait_for_wal",
+                fmt::format("wait until a candidate, best {}, has received timeline {} up to {}",
+                            node_name(s.node), s.timeline, s.upto)};
+    }
+    Texts operator()(const Fence& s) const {
+        return {"fence", fmt::format("put a tombstone into the data directory of {}: its place is "
+                                     "taken by {}",
+                                     node_name(s.node), node_name(s.successor))};
+    }
+    Texts operator()(const StartAsPrimary& s) const {
+        return {"start_as_primary",
+                fmt::format("start the server of {} again as the primary that it was",
+                            node_name(s.node))};
+    }
     Texts operator()(const LookAgain& s) const {
         return {"look_again", fmt::format("look at {} again and decide anew", node_name(s.node))};
     }
@@ -158,6 +173,7 @@ std::optional<std::string> order_defect(const Plan& plan) {
     std::set<int> rescued;
     std::set<int> proved;
     std::set<int> promoted;
+    std::set<int> fenced;
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
         const Step& step = plan.steps[i];
         const int node = std::visit([](const auto& s) { return node_of(s); }, step);
@@ -193,6 +209,23 @@ std::optional<std::string> order_defect(const Plan& plan) {
             if (files_replaced.count(node)) {
                 return fmt::format("node {} is stopped after its files were replaced", node);
             }
+            if (!promoted.empty()) {
+                return fmt::format("node {} is stopped after another took its place", node);
+            }
+        } else if (std::holds_alternative<Fence>(step)) {
+            // Until then it could come up beside the new primary.
+            if (!promoted.empty()) {
+                return fmt::format("node {} is fenced after another took its place", node);
+            }
+            fenced.insert(node);
+        } else if (std::holds_alternative<WaitForWal>(step)) {
+            if (!promoted.empty()) {
+                return "a promoted node receives nothing more";
+            }
+        } else if (std::holds_alternative<StartAsPrimary>(step)) {
+            if (plan.steps.size() != 1) {
+                return fmt::format("\"{}\" is not the only step", text(step));
+            }
         } else if (std::holds_alternative<ProveStreaming>(step)) {
             proved.insert(node);
         } else if (std::holds_alternative<AttachNode>(step)) {
@@ -200,6 +233,9 @@ std::optional<std::string> order_defect(const Plan& plan) {
                 return fmt::format("node {} would be attached without proof", node);
             }
         } else if (std::holds_alternative<Promote>(step)) {
+            if (fenced.count(node)) {
+                return fmt::format("node {} would be promoted after it was fenced", node);
+            }
             promoted.insert(node);
             if (promoted.size() > 1) {
                 return "two nodes would be promoted";

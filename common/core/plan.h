@@ -35,6 +35,18 @@ struct Promote {
 struct StopServer {  // fast shutdown, proved by the absence of its process
     int node = 0;
 };
+struct WaitForWal {  // until a candidate, best this one, has received all that was written
+    int node = 0;
+    TimelineId timeline = 0;
+    Lsn upto;
+};
+struct Fence {  // a tombstone in a data directory that no server runs in: none is to start there
+    int node = 0;
+    int successor = 0;
+};
+struct StartAsPrimary {  // takes the tombstone away, starts the server that was stopped before
+    int node = 0;
+};
 struct LookAgain {  // the facts changed with the step before; decide anew
     int node = 0;
 };
@@ -86,10 +98,10 @@ struct HandOver {  // to a worker that outlives pgpool's call
     int node = 0;
 };
 
-using Step =
-    std::variant<CreateSlots, DropSlot, ResumeReplay, Promote, StopServer, LookAgain, Checkpoint,
-                 SettleCrash, TrimWal, RescueWal, Rewind, BaseBackup, WriteRecoverySettings,
-                 Repoint, StartServer, ProveStreaming, AttachNode, HandOver>;
+using Step = std::variant<CreateSlots, DropSlot, ResumeReplay, Promote, StopServer, WaitForWal,
+                          Fence, StartAsPrimary, LookAgain, Checkpoint, SettleCrash, TrimWal,
+                          RescueWal, Rewind, BaseBackup, WriteRecoverySettings, Repoint,
+                          StartServer, ProveStreaming, AttachNode, HandOver>;
 
 // "promote node 1": for --dry-run, the log, error context and golden tests.
 std::string text(const Step& step);

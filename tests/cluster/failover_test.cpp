@@ -346,7 +346,7 @@ TEST(Failover, APrimaryThatIsStillThereIsShutDownFirst) {
     expect_streaming(cluster, 0);
     expect_streaming(cluster, 2);
     expect_attached(cluster, 0);
-    expect_history(cluster, "rule=F05");
+    expect_history(cluster, "rule=F04");
     expect_one_writable(cluster);
     // Asynchronous replication, and yet: a shutdown sends all WAL before it ends.
     expect_no_acknowledged_row_lost(cluster, writer);

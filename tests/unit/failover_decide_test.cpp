@@ -194,7 +194,7 @@ TEST(Failover, F03DoesNothingWhenAnotherRunHasPromotedAlready) {
 TEST(Failover, F04ShutsDownAPrimaryWhoseTimeIsOverAndDoesNotTakeItForTheNewOne) {
     const Decision decision =
         decide_on({dead, standby(1, "0/7000028", 3), primary(2, "0/9000000", 2)});
-    EXPECT_EQ(rule_and_outline(decision), "F04: stop look_again");
+    EXPECT_EQ(rule_and_outline(decision), "F04: stop fence look_again");
     EXPECT_EQ(std::get<StopServer>(std::get<Plan>(decision).steps.at(0)).node, 2);
     EXPECT_EQ(
         rule_and_outline(decide_on({dead, primary(1, "0/8000028", 4), primary(2, "0/9000000", 2)})),

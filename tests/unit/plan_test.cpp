@@ -24,6 +24,12 @@ const StepCase step_cases[] = {
     {ResumeReplay{2}, "resume_replay", "resume replay on node 2", false},
     {Promote{1}, "promote", "promote node 1", true},
     {StopServer{0}, "stop", "stop the server of node 0 (fast)", false},
+    {WaitForWal{1, 2, Lsn{0x5000110}}, "wait_for_wal",
+     "wait until a candidate, best node 1, has received timeline 2 up to 0/5000110", false},
+    {Fence{0, 1}, "fence",
+     "put a tombstone into the data directory of node 0: its place is taken by node 1", false},
+    {StartAsPrimary{0}, "start_as_primary",
+     "start the server of node 0 again as the primary that it was", false},
     {LookAgain{0}, "look_again", "look at node 0 again and decide anew", false},
     {Checkpoint{1}, "checkpoint", "checkpoint on node 1", false},
     {SettleCrash{0}, "settle_crash",
@@ -103,6 +109,10 @@ TEST(OrderDefect, IsNotInThePlansThatAreMeant) {
                 WriteRecoverySettings{0, 1}, StartServer{0}, ProveStreaming{0, 1}, AttachNode{0}}),
         "none");
     EXPECT_EQ(defect({StopServer{0}, LookAgain{0}}), "none");
+    EXPECT_EQ(defect({StopServer{2}, Fence{2, 1}, LookAgain{2}}), "none");
+    EXPECT_EQ(defect({WaitForWal{1, 1, Lsn{8}}, LookAgain{1}}), "none");
+    EXPECT_EQ(defect({CreateSlots{1, {"a"}}, Fence{0, 1}, Promote{1}}), "none");
+    EXPECT_EQ(defect({StartAsPrimary{0}}), "none");
     EXPECT_EQ(defect({Repoint{2, 1}, ProveStreaming{2, 1}, AttachNode{2}}), "none");
     EXPECT_EQ(defect({StartServer{2, true}, ProveStreaming{2, 1}}), "none");
 }
@@ -166,6 +176,21 @@ TEST(OrderDefect, IsWalThatIsLostBeforeItIsKept) {
 
 TEST(OrderDefect, IsASecondPrimary) {
     EXPECT_EQ(defect({Promote{1}, Promote{2}}), "two nodes would be promoted");
+    EXPECT_EQ(
+        defect({StartAsPrimary{0}, Promote{1}}),
+        "\"start the server of node 0 again as the primary that it was\" is not the only step");
+    EXPECT_EQ(
+        defect({Fence{0, 1}, StartAsPrimary{0}}),
+        "\"start the server of node 0 again as the primary that it was\" is not the only step");
+}
+
+TEST(OrderDefect, IsAFenceThatComesTooLate) {
+    EXPECT_EQ(defect({Promote{1}, Fence{0, 1}}), "node 0 is fenced after another took its place");
+    EXPECT_EQ(defect({Promote{1}, StopServer{0}}),
+              "node 0 is stopped after another took its place");
+    EXPECT_EQ(defect({Fence{1, 1}, Promote{1}}), "node 1 would be promoted after it was fenced");
+    EXPECT_EQ(defect({Promote{1}, WaitForWal{1, 1, Lsn{8}}}),
+              "a promoted node receives nothing more");
 }
 
 TEST(OrderDefect, IsASlotThatComesTooLate) {

@@ -90,6 +90,18 @@ TEST(RemoteStart, S04RefusesAServerThatWouldNotStart) {
     EXPECT_EQ(outcome(report), "S04: refuse");
 }
 
+TEST(RemoteStart, S04ShowsTheTombstoneOfAFencedPrimary) {
+    for (const int major : {11, 12, 18}) {
+        NodeReport report = standby_of(major);
+        report.standby_signal = false;
+        report.recovery_conf = true;
+        report.tombstone = "Fenced by pgpool-hooks at noon: node 1 took the place";
+        const Decision decision = decide(backend(1), report);
+        EXPECT_EQ(rule_and_outline(decision), "S04: refuse") << major;
+        EXPECT_NE(reason_of(decision).find(report.tombstone), std::string::npos);
+    }
+}
+
 TEST(RemoteStart, NeverStartsAnythingButAWholeStoppedStandby) {
     for (int bits = 0; bits < 128; ++bits) {
         for (const int major : {0, 9, 11, 12, 18}) {
