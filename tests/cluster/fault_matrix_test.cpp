@@ -18,6 +18,7 @@ using std::chrono::seconds;
 ClusterOptions options_for(const FaultCase& row) {
     ClusterOptions options;
     options.synchronous = row.during == During::load;
+    options.pgpool_settings["detach_false_primary"] = "on";  // as docs/operations.md says
     if (row.fault == Fault::disk_full || row.fault == Fault::disk_read_only) {
         options.disk_megabytes = 400;
     }
@@ -156,6 +157,9 @@ void FaultMatrix::expect_ending() {
         case Ending::refused:
             cluster.wait_until([&] { return is_refused(); }, seconds(60),
                                "a hook says why it does nothing");
+            if (row.fault != Fault::wrong_password) {
+                return;
+            }
             // Not before pgpool has nothing more to ask: it works through its requests in turn,
             // also those that are no longer true.
             for (int node = 0; node < cluster.size(); ++node) {
@@ -199,7 +203,7 @@ void FaultMatrix::bring_back() {
             }
             return;
         case Back::restart_of_pgpool:
-            cluster.pgpool().start();
+            cluster.pgpool().start_again();
             if (row.during == During::recovery) {
                 recover(kFollower);
             }

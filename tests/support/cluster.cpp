@@ -73,8 +73,9 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
         const std::string directory = base_ + "/node" + std::to_string(node);
         Node entry;
         entry.server = std::make_unique<PostgresServer>(place, postgres_bin_dir_, directory);
-        entry.sshd = std::make_unique<SshServer>(place, directory + "/ssh", network_->host(node),
-                                                 network_->ssh_port());
+        // Not on the node's disk, which may be full or read-only.
+        entry.sshd = std::make_unique<SshServer>(place, base_ + "/ssh/node" + std::to_string(node),
+                                                 network_->host(node), network_->ssh_port());
         nodes_.push_back(std::move(entry));
     }
     pgpool_ = std::make_unique<PgpoolServer>(*hub_, base_ + "/pgpool");

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "tests/support/process_table.h"
 
 namespace hooks::harness {
@@ -40,8 +42,15 @@ void PgpoolServer::stop(Milliseconds timeout) {
 }
 
 std::vector<pid_t> PgpoolServer::family() const {
-    std::vector<pid_t> pids = children_of(pid_);
-    pids.push_back(pid_);
+    // The workers of its PCP process too; not the hooks that it runs.
+    std::vector<pid_t> pids{pid_};
+    const std::vector<pid_t> below = descendants_of(pid_);
+    for (const ProcessEntry& entry : all_processes()) {
+        if (entry.name == "pgpool" &&
+            std::find(below.begin(), below.end(), entry.pid) != below.end()) {
+            pids.push_back(entry.pid);
+        }
+    }
     return pids;
 }
 
