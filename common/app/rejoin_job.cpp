@@ -147,7 +147,9 @@ TargetFacts Rejoin::look(Deadline deadline) {
 TargetFacts Rejoin::look_when_reachable() {
     const Deadline deadline = quick();
     std::optional<Error> last;
-    for (milliseconds wait{500};; wait = std::min<milliseconds>(wait * 2, seconds(5))) {
+    // Short pauses: the attempt itself takes connect_timeout while the host is silent, and a node
+    // that is back shall not stay away for longer than that.
+    for (milliseconds wait{250};; wait = std::min<milliseconds>(wait * 2, seconds(1))) {
         // The deadline would end this attempt, and hide what the one before it found.
         const bool short_of_time = deadline.remaining() < env_.config.connect_timeout;
         try {
