@@ -157,6 +157,13 @@ const ServerSeen* possible_primary(const Request& request, const std::vector<Ser
     return nullptr;
 }
 
+// Who is promoted then would be another primary of the same timeline, and lose what this one wrote.
+bool nobody_follows(const ServerSeen& primary, const std::vector<const ServerSeen*>& candidates) {
+    return std::none_of(candidates.begin(), candidates.end(), [&](const ServerSeen* standby) {
+        return standby->server->timeline >= primary.server->timeline;
+    });
+}
+
 Decision standby_was_lost(const Request& request, const ServerSeen* primary, const Policy& policy,
                           bool slots_bounded) {
     const std::string slot = slot_name(request.detached);
@@ -203,6 +210,17 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
         const ServerSeen* primary = find_server(servers, request.old_primary);
         if (other_primary != nullptr && (primary == nullptr || !primary->is_primary())) {
             primary = other_primary;
+        }
+        if (detached != nullptr && detached->is_primary() && other_primary != nullptr &&
+            detached->server->system_identifier == other_primary->server->system_identifier &&
+            detached->server->timeline < other_primary->server->timeline) {
+            return Plan{
+                "F09",
+                fmt::format("{} is a primary of the past, on timeline {}: the primary is "
+                            "{}, on timeline {}",
+                            detached->backend.label(), detached->server->timeline,
+                            other_primary->backend.label(), other_primary->server->timeline),
+                {HandOver{request.detached}}};
         }
         return standby_was_lost(request, primary, policy, slots_bounded);
     }
@@ -279,6 +297,21 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
     const std::string was = fmt::format("node {} was the primary", request.detached);
     if (detached == nullptr) {
         return promote(found, "F05", was + " and is no longer in pgpool.conf", servers);
+    }
+    if (detached->is_primary() && request.main_node < 0 && !is_stale(*detached, candidates)) {
+        return Nothing{"F01", fmt::format("{} runs as the primary, and pgpool has no other node "
+                                          "that could take its place: pcp_attach_node brings it "
+                                          "back",
+                                          detached->backend.label())};
+    }
+    if (detached->is_primary() && nobody_follows(*detached, candidates)) {
+        return Refuse{"F04",
+                      fmt::format("{} runs as the primary on timeline {}, and no standby has any "
+                                  "WAL of that timeline: it is not stopped",
+                                  detached->backend.label(), detached->server->timeline),
+                      fmt::format("Run pcp_attach_node for node {}, and pcp_recovery_node for the "
+                                  "others.",
+                                  request.detached)};
     }
     switch (detached->liveness) {
         case Liveness::serving:

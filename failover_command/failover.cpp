@@ -158,6 +158,11 @@ bool Failover::perform(const Step& step) {
     if (std::holds_alternative<LookAgain>(step)) {
         return false;
     }
+    if (std::holds_alternative<HandOver>(step)) {
+        fence_in_the_background();
+        done_ = fmt::format("node {} was a second primary; a worker stops it", request_.detached);
+        return true;
+    }
     throw Error(ErrorKind::internal, "not a step of a failover: " + text(step));
 }
 

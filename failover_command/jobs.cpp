@@ -6,6 +6,7 @@
 #include "common/app/pool.h"
 #include "common/app/servers.h"
 #include "common/app/tombstone.h"
+#include "common/app/worker.h"
 #include "common/io/poll.h"
 #include "failover_command/request.h"
 
@@ -55,6 +56,7 @@ class Job {
     Target target_;
     Backend primary_;
     ServerFacts primary_facts_;
+    bool ran_ = false;  // as a second primary
 };
 
 const ServerSeen* Job::newest_primary(const std::vector<ServerSeen>& seen) const {
@@ -162,6 +164,7 @@ std::string Job::bury_it(PgConnection& primary) {
             return fmt::format("nothing to do: {} is no longer the primary", primary_.label());
         }
         const bool ran = target_.report.running;
+        ran_ = ran_ || ran;
         // On the old timeline and without the file that makes a standby: a second primary.
         stop_server(target_, env_, deadline);
         Tombstone tombstone;
@@ -185,7 +188,7 @@ std::string Job::bury_it(PgConnection& primary) {
 
 Verdict Job::fence() {
     reach();
-    const auto primary = find_new_primary();
+    auto primary = find_new_primary();
     if (!primary) {
         return done(fmt::format("{}: not fenced, nobody else is the primary", backend_.label()));
     }
@@ -197,7 +200,14 @@ Verdict Job::fence() {
         }
         return done(fmt::format("{}: nothing to do: {}", backend_.label(), error.message()));
     }
-    return done(fmt::format("{}: {}", backend_.label(), bury_it(*primary)));
+    std::string text = bury_it(*primary);
+    if (ran_ && wants_rejoin(env_)) {
+        // Pgpool may take it for one that is up, and then calls for it never again.
+        primary.reset();  // and with it the lock
+        text += fmt::format("; a worker, pid {}, makes it a standby",
+                            spawn_rejoin_worker(env_, backend_, primary_).pid);
+    }
+    return done(fmt::format("{}: {}", backend_.label(), text));
 }
 
 }  // namespace

@@ -1,20 +1,16 @@
 // follow_primary_command: a node shall follow the new primary. What is quick is done here, the
 // rest by a detached worker (this executable again, with --worker), so that pgpool can go on.
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <climits>
-#include <cstdlib>
-
 #include "common/app/bring_up.h"
 #include "common/app/node_lock.h"
 #include "common/app/node_steps.h"
+#include "common/app/old_primaries.h"
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
+#include "common/app/worker.h"
 #include "common/core/connections.h"
 #include "common/core/held_settings.h"
-#include "common/io/process.h"
 #include "follow_primary_command/decide.h"
 
 namespace hooks::follow {
@@ -179,6 +175,7 @@ class Follow {
                 "was not restarted",
                 target_.label(), source_.label(), proof.timeline, proof.marker);
         } else if (std::holds_alternative<AttachNode>(step)) {
+            end_old_primaries(source_, target_.id, env_, quick_);
             attach_node(target_.id, env_, quick_);
             done_ += "; it is attached";
         } else if (std::holds_alternative<HandOver>(step)) {
@@ -191,48 +188,24 @@ class Follow {
 
     void hand_over() {
         looks_.clear();  // with the connection goes the lock, which the worker takes
-        const std::string log = worker_log(target_.id);
-        const pid_t pid = spawn_worker(env_.arguments, log);
+        const Worker worker =
+            spawn_worker(env_, {"--worker"}, fmt::format("worker-node{}.log", target_.id));
         done_ = fmt::format(
             "{}: handed over to a worker, pid {}, which attaches the node when it is "
             "a standby of {}; its log is {}",
-            target_.label(), pid, source_.label(), log);
+            target_.label(), worker.pid, source_.label(), worker.log);
     }
 
-    std::string worker_log(int node) const {
-        return env_.state_dir.empty() ? "/dev/null"
-                                      : fmt::format("{}/worker-node{}.log", env_.state_dir, node);
-    }
-
-    pid_t spawn_worker(const Arguments& words, const std::string& log) const {
-        char self[PATH_MAX] = {};
-        char config[PATH_MAX] = {};
-        if (::readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 ||
-            ::realpath(env_.config_path.c_str(), config) == nullptr) {
-            throw Error(ErrorKind::internal, "cannot tell the path of this executable");
-        }
-        Command command;
-        command.argv = {self, "--config", config, "--worker"};
-        command.argv.insert(command.argv.end(), words.begin(), words.end());
-        return spawn_detached(command, log);
-    }
-
-    // Pgpool's call for the primary of the past would be to follow itself. Where somebody is at it
-    // already, the node's lock ends this one.
+    // Pgpool's call for the primary of the past would be to follow itself.
     void bring_back_the_past(const Backend& primary) {
-        if (!env_.config.rejoin_old_primary) {
+        if (!wants_rejoin(env_)) {
             return;
         }
-        const std::string log = worker_log(source_.id);
-        const pid_t pid =
-            spawn_worker({std::to_string(source_.id), source_.host, std::to_string(source_.port),
-                          source_.data_directory, std::to_string(primary.id), primary.host, "0",
-                          std::to_string(source_.id), std::to_string(primary.port),
-                          primary.data_directory, source_.host, std::to_string(source_.port)},
-                         log);
-        env_.log.info(
-            "the primary of the past is brought back by another worker",
-            {{"node", std::to_string(source_.id)}, {"pid", std::to_string(pid)}, {"log", log}});
+        const Worker worker = spawn_rejoin_worker(env_, source_, primary);
+        env_.log.info("the primary of the past is brought back by another worker",
+                      {{"node", std::to_string(source_.id)},
+                       {"pid", std::to_string(worker.pid)},
+                       {"log", worker.log}});
     }
 
     Env& env_;

@@ -63,6 +63,13 @@ void attach_node(int node_id, Env& env, Deadline deadline) {
     pcp_of(env).attach_and_wait(node_id, deadline);
 }
 
+void know_primary(int node_id, Env& env, Deadline deadline) {
+    if (pcp_of(env).node_status(node_id, deadline) == PoolStatus::down) {
+        env.log.warn("pgpool shows the primary as down", {{"node", std::to_string(node_id)}});
+        attach_primary(node_id, env, deadline);
+    }
+}
+
 void attach_primary(int node_id, Env& env, Deadline deadline) {
     const Pcp pcp = pcp_of(env);
     wait_for_the_end_of_the_follow_loop(deadline);

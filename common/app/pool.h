@@ -14,5 +14,7 @@ void attach_node(int node_id, Env& env, Deadline deadline);
 // down, and tells pgpool that it is the primary if pgpool does not find out. Nothing is done when
 // it knows by then. Throws as attach_node() does.
 void attach_primary(int node_id, Env& env, Deadline deadline);
+// The same, when pgpool shows it as down. One question to pgpool where it does not.
+void know_primary(int node_id, Env& env, Deadline deadline);
 
 }  // namespace hooks

@@ -4,6 +4,7 @@
 
 #include "common/app/bring_up.h"
 #include "common/app/node_steps.h"
+#include "common/app/old_primaries.h"
 #include "common/app/pool.h"
 #include "common/app/primary_session.h"
 #include "common/app/run_hook.h"
@@ -267,6 +268,10 @@ bool Rejoin::perform(const Step& step) {
     } else if (std::holds_alternative<ProveStreaming>(step)) {
         proof_ = prove_standby(target_, *primary_, env_, quick());
     } else if (std::holds_alternative<AttachNode>(step)) {
+        if (env_.worker) {
+            know_primary(job_.source.id, env_, quick());
+        }
+        end_old_primaries(job_.source, job_.target.id, env_, quick());
         attach_node(job_.target.id, env_, quick());
     } else {
         throw Error(ErrorKind::internal, "not a step of a rejoin: " + text(step));

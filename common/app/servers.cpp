@@ -113,7 +113,11 @@ std::string session_name(const Env& env) {
 }
 
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env) {
-    const Deadline deadline = env.deadline.within(env.config.connect_timeout);
+    return look_at_servers(backends, env, env.deadline.within(env.config.connect_timeout));
+}
+
+std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env,
+                                        Deadline deadline) {
     std::vector<std::future<ServerLook>> futures;
     futures.reserve(backends.size());
     for (const Backend& backend : backends) {

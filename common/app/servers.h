@@ -22,6 +22,8 @@ std::string session_name(const Env& env);
 
 // In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);
+std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env,
+                                        Deadline deadline);
 // Reads them again over the connections that are there; reconnects where one is not.
 std::vector<ServerSeen> seen_of(const std::vector<ServerLook>& looks);
 PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id);

@@ -77,6 +77,9 @@ PgpoolConf parse_pgpool_conf(const ConfFile& file, std::string path) {
                     "Each backend needs backend_hostnameN and backend_portN; included files are "
                     "not read.");
     }
+    for (const char* name : {"follow_primary_command", "follow_master_command"}) {
+        conf.follows = conf.follows || !file.value(name).value_or("").empty();
+    }
     if (const ConfSetting* const setting = file.find("pcp_port")) {
         conf.pcp_port = number(file, *setting);
     }

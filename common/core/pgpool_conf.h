@@ -28,6 +28,7 @@ struct PgpoolConf {
     int pcp_port = 9898;
     std::string pcp_listen_addresses;
     std::string pcp_socket_dir;
+    bool follows = false;  // follow_primary_command (before 4.2: follow_master_command) is set
 
     const Backend* find(int id) const;
 };

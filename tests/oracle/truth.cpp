@@ -78,8 +78,21 @@ Truth rejoin(Lab& lab, const Looked& target, const Looked& source) {
     config.replication_user = "postgres";
     config.state_dir = copies.target.directory() + ".state";
     config.follow_timeout = seconds(90);
-    Env env{"oracle",         log, config, {}, Deadline::after(seconds(120)), false, false, "",
-            config.state_dir, {},  {},     {}};
+    Env env{"oracle",
+            log,
+            config,
+            {},
+            Deadline::after(seconds(120)),
+            false,
+            false,
+            "",
+            config.state_dir,
+            {},
+            {},
+            {},
+            false,
+            false,
+            {}};
     RejoinJob job;
     job.source = copies.source.backend(1);
     job.target = copies.target.backend(0);

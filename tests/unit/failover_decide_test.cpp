@@ -178,6 +178,40 @@ TEST(Failover, F04StopsNobodyWhenThereIsNoOneToTakeOver) {
               "F07: refuse");
 }
 
+TEST(Failover, F04StopsNobodyWhomNoStandbyFollows) {
+    EXPECT_EQ(rule_and_outline(decide_on({primary(0, "0/5000100", 3), standby(1, "0/6000000", 2),
+                                          standby(2, "0/6000000", 2)})),
+              "F04: refuse");
+    EXPECT_EQ(rule_and_outline(decide_on({primary(0, "0/5000100", 3), standby(1, "0/4000000", 3),
+                                          standby(2, "0/6000000", 2)})),
+              "F04: stop look_again");
+}
+
+// All health checks fail at once when something is wrong with pgpool's own host.
+TEST(Failover, F01LeavesALivingPrimaryAloneWhenPgpoolHasLostEverybody) {
+    EXPECT_EQ(rule_and_outline(
+                  decide_on({primary(0, "0/5000100"), standby(1, "0/5000100")}, Request{0, -1, 0})),
+              "F01: nothing");
+    EXPECT_EQ(rule_and_outline(
+                  decide_on({primary(0, "0/5000100"), standby(1, "0/5000100")}, Request{0, 1, 0})),
+              "F04: stop look_again");
+}
+
+TEST(Failover, F09HandsOverASecondPrimaryThatPgpoolHasFound) {
+    const Request found{2, 1, 1};  // node 2 was detached, node 1 is the primary
+    const ServerSeen now = primary(1, "0/8000000", 3);
+    EXPECT_EQ(rule_and_outline(
+                  decide_on({standby(0, "0/8000000", 3), now, primary(2, "0/9000000", 2)}, found)),
+              "F09: hand_over");
+    EXPECT_EQ(
+        rule_of(decide_on({standby(0, "0/8000000", 3), now, primary(2, "0/9000000", 3)}, found)),
+        "F02")
+        << "nobody can tell which of the two is the right one";
+    ServerSeen stranger = primary(2, "0/9000000", 2);
+    stranger.server->system_identifier = other_cluster;
+    EXPECT_EQ(rule_of(decide_on({standby(0, "0/8000000", 3), now, stranger}, found)), "F02");
+}
+
 TEST(Failover, F06IsDecidedByThePolicyWhenTheOldPrimaryDoesNotAnswer) {
     const std::vector<ServerSeen> servers = {seen(0, Liveness::silent, "no answer within 2000 ms"),
                                              standby(1, "0/5000028"), standby(2, "0/5000028")};
