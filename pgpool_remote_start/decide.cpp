@@ -7,13 +7,13 @@ namespace hooks::remote_start {
 Decision decide(const Backend& target, const NodeReport& report) {
     const std::string where = fmt::format("{} on {}", target.data_directory, target.host);
     const char* const rebuild = "Run pcp_recovery_node again: its first stage rebuilds the node.";
-    if (!report.data_directory) {
-        return Refuse{"S01", fmt::format("{} holds no PG_VERSION: it is no data directory", where),
-                      rebuild};
-    }
     if (report.unfinished_marker) {
         return Refuse{"S02",
                       fmt::format("a rewind of {} did not end: it must not be started", where),
+                      rebuild};
+    }
+    if (!report.data_directory) {
+        return Refuse{"S01", fmt::format("{} holds no PG_VERSION: it is no data directory", where),
                       rebuild};
     }
     if (report.running) {

@@ -1,117 +1,178 @@
-// Making a stopped node's WAL a prefix of the source's: trim and rewind.
+// Making a stopped node's files those of the source, up to a point from which it can follow.
 #include <fmt/format.h>
 
+#include "common/app/node_rewind_script.h"
 #include "common/app/node_script.h"
+#include "common/io/pg_connection.h"
+#include "common/io/signals.h"
 
 namespace hooks {
 namespace {
 
-// PGDATA, TIMELINE (8 hex digits), FIRST (name of a segment), WORK. Moved, not deleted: this is
-// WAL that was received and will be fetched again in another form. The newest goes first: cut off
-// midway, it leaves WAL that ends too late, which asks for a trim again, and not a gap.
-constexpr std::string_view trim_script = R"sh(
-umask 077
-mkdir -p -- "$4/trimmed"
-cd -- "$1/pg_wal"
-for file in $(ls -r | grep -E "^$2[0-9A-F]{16}(\.partial)?\$"); do
-    if [ -f "$file" ] && { [ "$file" \> "$3" ] || [ "$file" = "$3" ]; }; then
-        mv -- "$file" "$4/trimmed/"
-        echo "$file"
-    fi
-done
-sync
-)sh";
+using std::chrono::seconds;
 
-// PGDATA, WORK, MAJOR. The node's own configuration, before the source's takes its place. That of
-// an earlier attempt that did not end is kept: what stands in PGDATA may be the source's by now.
-// From here on, whoever starts this directory (a boot does) must not get a primary.
-constexpr std::string_view save_script = R"sh(
-umask 077
-mkdir -p -- "$2"
-if [ ! -e "$2/rewind-unfinished" ] || [ ! -d "$2/configuration" ]; then
-    rm -rf -- "$2/configuration" "$2/configuration.new"
-    mkdir -- "$2/configuration.new"
-    cd -- "$1"
-    for file in *.conf *.crt *.key *.pem conf.d; do
-        if [ -e "$file" ]; then cp -pR -- "$file" "$2/configuration.new/"; fi
+std::string marker_of(const Target& target) {
+    return target.report.work_directory + "/rewind-unfinished";
+}
+
+std::vector<std::string> with_removals(std::vector<std::string> arguments, int major) {
+    for (const std::string& name : recovery_files(major, {}, std::nullopt).removals) {
+        arguments.push_back(name);
+    }
+    return arguments;
+}
+
+void prepare(Target& target, const RewindSource& source, Deadline deadline) {
+    std::vector<std::string> arguments = {target.directory(), target.report.work_directory,
+                                          target.report.config_file,
+                                          std::to_string(source.new_wal_bytes)};
+    arguments.insert(arguments.end(), source.tablespaces.begin(), source.tablespaces.end());
+    const Outcome outcome = target.node->run_script(prepare_rewind_script, arguments, deadline);
+    if (outcome.exit_code == refused_early) {
+        const std::size_t end = outcome.err.find_last_not_of('\n');
+        throw Error(ErrorKind::command,
+                    fmt::format("{}: {}; nothing was changed", target.node->label(),
+                                outcome.err.substr(0, end + 1)));
+    }
+    must(outcome, target, "preparing the rewind");
+}
+
+// Before the rewind, because after it nobody may be there to write them.
+void stage_settings(Target& target, const RecoverySettings& settings, Deadline deadline) {
+    const auto auto_conf =
+        target.node->read_file(target.directory() + "/postgresql.auto.conf", deadline);
+    for (const RecoveryFiles::Write& write :
+         recovery_files(target.report.major, settings, auto_conf).writes) {
+        target.node->replace_file(target.report.work_directory + "/settings/" + write.path,
+                                  write.content, deadline);
+    }
+}
+
+// WORK: how the part of a rewind that goes on by itself is found.
+constexpr std::string_view await_script = R"sh(
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    found=
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        if [ "$name" = sh ] && tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
+            grep -qxF -e "$1/rewind-unfinished"; then
+            found=${process#/proc/}
+        fi
     done
-    mv -T -- "$2/configuration.new" "$2/configuration"
-fi
-: >"$2/rewind-unfinished"
-if [ "$3" -ge 12 ]; then
-    : >>"$1/standby.signal"
-elif [ ! -e "$1/recovery.conf" ]; then
-    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
-fi
-sync
-)sh";
-
-// PGDATA, BIN_DIR, MAJOR, conninfo of the source, PGPASSFILE. What the source does not have,
-// pg_rewind removes last of all: the file that makes this a standby is put back on the spot, also
-// when the connection to the hook is gone.
-constexpr std::string_view rewind_script = R"sh(
-trap : HUP INT TERM PIPE
-if [ -n "$5" ]; then export PGPASSFILE="$5"; fi
-# It would do the crash recovery in single-user mode and lose the WAL that it needs.
-if [ "$3" -ge 13 ]; then options=--no-ensure-shutdown; else options=; fi
-status=0
-"$2/pg_rewind" -D "$1" "--source-server=$4" --progress $options || status=$?
-if [ "$3" -ge 12 ]; then
-    : >>"$1/standby.signal"
-    sync "$1/standby.signal" "$1"
-elif [ ! -e "$1/recovery.conf" ]; then
-    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
-    sync "$1/recovery.conf" "$1"
-fi
-exit "$status"
-)sh";
-
-// PGDATA, WORK, MAJOR
-constexpr std::string_view restore_script = R"sh(
-cp -pR -- "$2/configuration/." "$1/"
-if [ "$3" -le 10 ]; then rm -rf -- "$1"/pg_replslot/*; fi
-sync
+    if [ -z "$found" ]; then exit 0; fi
+    sleep 0.5
+done
+echo "$found"
 )sh";
 
 }  // namespace
 
-void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline) {
-    const std::string first =
-        wal_segment_name(timeline, from, target.report.control->wal_segment_size);
-    must(target.node->run_script(
-             trim_script,
-             {target.directory(), first.substr(0, 8), first, target.report.work_directory},
-             deadline),
-         target, "trimming WAL");
+RewindSource read_rewind_source(PgConnection& primary, Conninfo conninfo, TimelineId timeline,
+                                Env& env, Deadline deadline) {
+    RewindSource source;
+    source.conninfo = std::move(conninfo);
+    try {
+        for (const PgRow& row :
+             primary.query("SELECT pg_tablespace_location(oid) FROM pg_tablespace", deadline)) {
+            if (row.at(0) && row[0]->starts_with('/')) {
+                source.tablespaces.push_back(*row[0]);
+            }
+        }
+        const auto rows = primary.query(
+            fmt::format(
+                "SELECT coalesce(sum(size), 0) FROM pg_ls_waldir() WHERE name LIKE '{:08X}%'",
+                timeline),
+            deadline);
+        source.new_wal_bytes = std::stoull(rows.at(0).at(0).value_or("0"));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::timeout || error.kind() == ErrorKind::unreachable) {
+            throw;
+        }
+        // A role that may not ask: then pg_rewind finds out.
+        env.log.debug("the source does not tell what a rewind needs", {{"why", error.what()}});
+    }
+    return source;
 }
 
-void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline) {
-    const std::string& work = target.report.work_directory;
-    const std::string major = std::to_string(target.report.major);
-    must(target.node->run_script(save_script, {target.directory(), work, major}, deadline), target,
-         "saving the configuration");
-    bool copying = false;
+RewindEnd rewind(Target& target, const RewindSource& source, const RecoverySettings& settings,
+                 Env& env, Deadline deadline) {
+    prepare(target, source, deadline);
+    stage_settings(target, settings, deadline);
+    target.node->replace_file(target.report.work_directory + "/rewind.sh", detached_rewind_script(),
+                              deadline);
+    const auto stall = std::chrono::duration_cast<seconds>(env.config.stall_timeout);
     Progress progress(env, target, "pg_rewind");
     const Outcome outcome = target.node->run_script(
-        rewind_script,
-        {target.directory(), target.report.bin_dir, major, source.str(), target.options.passfile},
-        deadline, [&](bool, std::string_view line) {
-            copying = copying || line.find("need to copy") != std::string_view::npos;
-            progress(line);
-        });
-    if (!outcome.ok()) {
-        if (!copying) {
-            // Nothing was written yet: the files are as they were.
-            target.node->run_script("rm -f -- \"$1/rewind-unfinished\"", {work}, deadline);
-        }
-        throw Error(ErrorKind::command,
-                    fmt::format("{}: pg_rewind of {}: {}{}", target.node->label(),
-                                target.directory(), outcome.describe(),
-                                copying ? "; its files are of two clusters now and must be replaced"
-                                        : "; nothing was changed"));
+        run_rewind_script,
+        with_removals({target.options.passfile, marker_of(target), target.directory(),
+                       target.report.work_directory, target.report.bin_dir, source.conninfo.str(),
+                       std::to_string(std::max<long>(1, stall.count())), target.report.config_file},
+                      target.report.major),
+        deadline, [&](bool, std::string_view line) { progress(line); });
+    if (outcome.ok()) {
+        return RewindEnd::done;
     }
-    must(target.node->run_script(restore_script, {target.directory(), work, major}, deadline),
-         target, "restoring the configuration");
+    const std::string what = fmt::format("{}: pg_rewind of {}: {}", target.node->label(),
+                                         target.directory(), outcome.describe());
+    switch (outcome.exit_code) {
+        case rewind_changed_nothing:
+            throw Error(ErrorKind::command, what + "; nothing was changed");
+        case rewind_broke_off:
+            throw Error(ErrorKind::command,
+                        what + "; its files are of two clusters now and must be replaced");
+        case rewind_was_ended:
+            env.log.warn("pg_rewind was ended before it changed anything",
+                         {{"node", target.node->label()}, {"why", outcome.describe()}});
+            return RewindEnd::ended_from_outside;
+        default:
+            // The script itself was; the next look tells how far it came.
+            env.log.warn("the rewind was ended", {{"node", target.node->label()}, {"why", what}});
+            return RewindEnd::ended_from_outside;
+    }
+}
+
+void wait_for_rewind(Target& target, Env& env, Deadline deadline) {
+    for (bool told = false;; told = true) {
+        const Outcome outcome =
+            target.node->run_script(await_script, {target.directory() + ".pgpool-hooks"}, deadline);
+        must(outcome, target, "looking for a rewind that goes on");
+        if (outcome.out.empty()) {
+            return;
+        }
+        if (!told) {
+            env.log.info("a rewind that an earlier run began goes on; waiting for it",
+                         {{"node", target.node->label()}, {"pid", outcome.out}});
+        }
+        throw_if_cancelled();
+    }
+}
+
+void settle_rewind(Target& target, int major, Env& env, Deadline deadline) {
+    const RewindState state = target.report.rewind_state;
+    const char* const word = state == RewindState::untouched ? "untouched"
+                             : state == RewindState::rewound ? "rewound"
+                                                             : "copying";
+    if (target.report.running) {
+        if (state == RewindState::rewound) {  // somebody was quicker
+            must(target.node->run_script("rm -f -- \"$1\"", {marker_of(target)}, deadline), target,
+                 "removing the marker of the rewind");
+        }
+        return;
+    }
+    must(target.node->run_script(settle_rewind_script(),
+                                 with_removals({marker_of(target), target.directory(),
+                                                target.report.work_directory, word},
+                                               major),
+                                 deadline),
+         target, "settling a rewind that did not end");
+    env.log.warn(
+        "an earlier rewind did not end",
+        {{"node", target.node->label()},
+         {"found", state == RewindState::untouched
+                       ? "it had changed nothing; its directory is in place again"
+                   : state == RewindState::rewound
+                       ? "only its settings were missing; they are in place"
+                       : "its files are of two clusters; only a base backup can replace them"}});
 }
 
 }  // namespace hooks

@@ -14,6 +14,10 @@ void must(const Outcome& outcome, const Target& target, const std::string& what)
 // For a program that connects by libpq on the node.
 void add_passfile(Command& command, const Target& target);
 
+// A shell function for scripts that run such a program:
+//     program >>"$log" 2>&1 & pid=$!; watch "$pid" "$log" "$seconds" & wait "$pid" || status=$?
+extern const std::string_view watch_function;
+
 // Logs what a long-running program prints, its progress at most every few seconds.
 class Progress {
   public:

@@ -62,6 +62,12 @@ sockets=$(mktemp -d /tmp/pgh.XXXXXX)
 trap 'rm -rf -- "$sockets"' EXIT
 options="-c listen_addresses='' -c unix_socket_directories='$sockets' -c hot_standby=on"
 options="$options -c logging_collector=off -c archive_mode=off"
+# A restartpoint must not recycle what pg_rewind reads.
+if [ "$5" -ge 13 ]; then
+    options="$options -c wal_keep_size=1TB -c max_slot_wal_keep_size=-1"
+else
+    options="$options -c wal_keep_segments=1000000"
+fi
 if [ -n "$6" ]; then options="$options -c config_file='$6'"; fi
 if [ "$5" -ge 12 ]; then
     : >>"$1/standby.signal" # before what keeps this directory from being started goes

@@ -1,8 +1,11 @@
 // What is done to the files and the server of one node, by commands run there.
 //
 // Everything that must survive a replaced data directory stands beside it, in PGDATA.pgpool-hooks:
-//   rewind-unfinished   marker: pg_rewind began to write and did not end
+//   rewind-unfinished   marker of a rewind that did not end, and how far it came
+//   rewind.log          what pg_rewind said; tells whether it began to write
 //   configuration/      the node's own configuration while the source's is in its place
+//   settings/           its recovery settings, for whoever ends the rewind
+//   pg_control.*        the control file before a rewind, and that of one that broke off
 //   incoming/           a base backup that is being made
 //   previous/           the old data directory until the new one has proved itself
 //   discarded/          a base backup that was never started, while the next takes its place
@@ -19,6 +22,7 @@
 #include "common/core/recovery_conf.h"
 #include "common/core/rescue.h"
 #include "common/io/node.h"
+#include "common/io/pg_connection.h"
 
 namespace hooks {
 
@@ -80,8 +84,27 @@ RescuedWal rescue_wal(Target& target, const std::vector<WalStretch>& stretches,
 
 void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline);
 
-// Throws Error{command}; its message tells whether files were changed (the marker stands then).
-void rewind(Target& target, const Conninfo& source, Env& env, Deadline deadline);
+struct RewindSource {
+    Conninfo conninfo;
+    std::vector<std::string> tablespaces;  // their locations
+    std::uint64_t new_wal_bytes = 0;       // WAL that the target has no file for yet
+};
+RewindSource read_rewind_source(PgConnection& primary, Conninfo conninfo, TimelineId timeline,
+                                Env& env, Deadline deadline);
+enum class RewindEnd {
+    done,                // with its settings in place
+    ended_from_outside,  // killed or stalled; before it changed anything, as far as it could tell
+};
+// For its time PGDATA has another name where it can. On the node it goes on to its end whatever
+// becomes of the connection. Throws Error{command}; its message tells whether files were changed
+// (the marker stands then).
+RewindEnd rewind(Target& target, const RewindSource& source, const RecoverySettings& settings,
+                 Env& env, Deadline deadline);
+// Until what an earlier run began has ended. Only for who holds the node's lock, as the next one.
+void wait_for_rewind(Target& target, Env& env, Deadline deadline);
+// Puts back, finishes, or makes unstartable what a rewind left that did not end (the report has an
+// unfinished_marker). Look again afterwards. `major`: of the source.
+void settle_rewind(Target& target, int major, Env& env, Deadline deadline);
 
 // Throws Error{command}; the old data directory is in its place then. `keep_configuration`: the
 // node's own configuration files go into the new one; else the source's stay, with this port.

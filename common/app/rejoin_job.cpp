@@ -46,6 +46,7 @@ class Rejoin {
     Decision decide();
     bool perform(const Step& step);
     RecoverySettings settings() const;
+    bool look_again_after(int rewinds);
     std::string summary(const Decision& decision) const;
 
     const RejoinJob& job_;
@@ -61,6 +62,8 @@ class Rejoin {
     std::optional<RescuedWal> rescued_;  // in any round
     std::optional<Proof> proof_;
     bool rewinding_ = false;  // a step that a base backup can take the place of
+    int rewinds_ = 0;         // that somebody ended
+    int lost_connections_ = 0;
 };
 
 // A server that answers where none should run is one that was started just now, or one of another
@@ -90,7 +93,14 @@ TargetFacts Rejoin::look(Deadline deadline) {
     if (!env_.dry_run) {
         end_leftovers(target_, env_, deadline);
     }
+    if (!env_.dry_run) {
+        wait_for_rewind(target_, env_, copy_deadline_);
+    }
     look_at_files(target_, source_->major, deadline);
+    if (target_.report.unfinished_marker && !env_.dry_run) {
+        settle_rewind(target_, source_->major, env_, deadline);
+        look_at_files(target_, source_->major, deadline);
+    }
     if (target_.report.interrupted_swap && !env_.dry_run) {
         undo_swap(target_, env_, deadline);
         look_at_files(target_, source_->major, deadline);
@@ -192,11 +202,9 @@ Decision Rejoin::decide() {
     const TargetFacts target = env_.timings.measure("inspect", [&] {
         return in_context("looking at the node", [&] { return look_when_reachable(); });
     });
-    if (target.serving) {
-        // While it was looked at it went on to stream: compared with where the primary was before,
-        // it would seem to be ahead, and its history another one.
-        look_at_source();
-    }
+    // While it was looked at, or waited for, it went on to stream, or a rewind to copy: compared with
+    // where the primary was before, it would seem to be ahead, and its history another one.
+    look_at_source();
     same_cluster_ = target.system_identifier &&
                     *target.system_identifier == source_->system_identifier &&
                     target.major == source_->major;
@@ -225,6 +233,17 @@ RecoverySettings Rejoin::settings() const {
     return settings;
 }
 
+// Killed or stalled, and nothing was changed: once more. Then whatever it is that ends it is taken
+// for an obstacle.
+bool Rejoin::look_again_after(int rewinds) {
+    if (rewinds >= 2) {
+        throw Error(ErrorKind::command,
+                    fmt::format("pg_rewind on {} was ended twice", target_.node->label()));
+    }
+    rewinding_ = false;
+    return false;
+}
+
 bool Rejoin::perform(const Step& step) {
     primary_.check(quick());
     if (const auto* s = std::get_if<CreateSlots>(&step)) {
@@ -248,8 +267,14 @@ bool Rejoin::perform(const Step& step) {
             copy_deadline_);
     } else if (std::holds_alternative<Rewind>(step)) {
         rewinding_ = true;
-        rewind(target_, rewind_source(job_.source, env_.config, source_->major), env_,
-               copy_deadline_);
+        const RewindEnd end = rewind(
+            target_,
+            read_rewind_source(*primary_, rewind_source(job_.source, env_.config, source_->major),
+                               source_->history.timeline(), env_, quick()),
+            settings(), env_, copy_deadline_);
+        if (end == RewindEnd::ended_from_outside) {
+            return look_again_after(++rewinds_);
+        }
         rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
         base_backup(target_, backup_source(job_.source, env_.config, source_->major),
@@ -319,6 +344,16 @@ Verdict Rejoin::run() {
         } catch (const LookAnew&) {
             rewinding_ = false;
         } catch (const Error& error) {
+            const bool lost =
+                error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
+            if (rewinding_ && lost && job_.wait_for_host && !copy_deadline_.expired() &&
+                ++lost_connections_ <= 2) {
+                env_.log.warn("the connection was lost during a rewind, which goes on by itself",
+                              {{"node", std::to_string(job_.target.id)}, {"why", error.what()}});
+                rewinding_ = false;
+                target_.node.reset();
+                continue;
+            }
             if (!rewinding_ || error.kind() != ErrorKind::command || !policy_.base_backup) {
                 throw;
             }

@@ -229,6 +229,10 @@ constexpr std::array options = {
            "How long one node may take to answer before it counts as unreachable."},
     Option{"fence_timeout", "duration", "2s", Scope::all, &store<&Config::fence_timeout>,
            "How long a promotion waits for a primary that does not answer to be stopped."},
+    Option{"stall_timeout", "duration", "2min", Scope::all, &store<&Config::stall_timeout>,
+           "How long a rewind may go without any progress until it is ended. A source that is "
+           "frozen or was lost shows itself by that, while the time that a copy takes has no "
+           "limit."},
     Option{"candidate", "most_advanced | pgpool", "most_advanced", Scope::all,
            &store<&Config::candidate>,
            "Which standby is promoted: the one that has received most, or the one that pgpool "

@@ -53,6 +53,7 @@ struct Config {
     std::optional<Milliseconds> recovery_timeout;  // nullopt: off
     Milliseconds connect_timeout{};
     Milliseconds fence_timeout{};
+    Milliseconds stall_timeout{};
     CandidateChoice candidate{};
     UnfencedPrimary unfenced_primary{};
     bool rejoin_old_primary = true;

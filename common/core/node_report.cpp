@@ -21,7 +21,20 @@ work=$pgdata.pgpool-hooks
 say work_directory "$work"
 parent=$(dirname -- "$pgdata")
 if [ -w "$parent" ]; then say parent_writable yes; fi
-if [ -e "$work/rewind-unfinished" ]; then say unfinished_marker yes; fi
+marker=$work/rewind-unfinished
+if [ -e "$marker" ]; then
+    say unfinished_marker yes
+    marked() { sed -n "s/^$1: //p" "$marker"; }
+    case $(marked phase) in
+        rewound) say rewind_state rewound ;;
+        reading)
+            # After a crash of the host the end of the log may be missing.
+            if [ "$(marked boot)" = "$(cat /proc/sys/kernel/random/boot_id)" ] &&
+                [ -f "$work/rewind.log" ] && ! grep -q 'need to copy' "$work/rewind.log"; then
+                say rewind_state untouched
+            fi ;;
+    esac
+fi
 if [ -L "$pgdata" ]; then say symbolic_link yes; fi
 if mountpoint -q -- "$pgdata" 2>/dev/null; then say mount_point yes; fi
 here=$(cd -- "$pgdata" 2>/dev/null && pwd -P || true)
@@ -33,13 +46,14 @@ for process in /proc/[0-9]*; do
             if [ -n "$here" ] && [ "$(readlink "$process/cwd" 2>/dev/null || true)" = "$here" ]; then
                 attached="$attached ${process#/proc/}"
             fi ;;
-        pg_rewind | pg_basebackup | sh) # sh: a swap that goes on after its hook
+        pg_rewind | pg_basebackup | sh) # sh: a swap or a rewind that goes on after its hook
             if tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
                 if [ "$name" = sh ]; then
-                    grep -qxF -e "$work/incoming"
+                    grep -qxF -e "$work/incoming" -e "$marker"
                 else
                     grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
-                        -e "--target-pgdata=$pgdata" -e "$work/incoming"
+                        -e "--target-pgdata=$pgdata" -e "$work/incoming" \
+                        -e "$(readlink -f -- "$pgdata").pgpool-hooks.rewinding"
                 fi; then
                 say busy "$name, pid ${process#/proc/}"
             fi ;;
@@ -191,6 +205,10 @@ NodeReport parse_node_report(std::string_view output) {
             report.tombstone = value;
         } else if (key == "unfinished_marker") {
             report.unfinished_marker = true;
+        } else if (key == "rewind_state") {
+            report.rewind_state = value == "rewound"     ? RewindState::rewound
+                                  : value == "untouched" ? RewindState::untouched
+                                                         : RewindState::copying;
         } else if (key == "debian_cluster") {
             report.debian_cluster = value;
         } else if (key == "config_file") {

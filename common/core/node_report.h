@@ -12,6 +12,13 @@
 
 namespace hooks {
 
+// Of a rewind that did not end.
+enum class RewindState {
+    copying,    // its files are of two clusters, or nobody can tell
+    untouched,  // nothing was changed yet
+    rewound,    // only its settings are missing
+};
+
 struct NodeReport {
     bool data_directory = false;  // it is there and holds a PG_VERSION
     bool empty = false;           // it is not there, or has nothing in it
@@ -26,6 +33,7 @@ struct NodeReport {
     bool recovery_conf = false;
     std::string tombstone;  // its first line, where recovery.conf is one
     bool unfinished_marker = false;
+    RewindState rewind_state = RewindState::copying;  // where there is a marker
     bool pg_rewind = false;
     // Debian: "15/main" when pg_lsclusters knows the directory, and where its configuration is.
     std::string debian_cluster;

@@ -280,6 +280,13 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
                         "these files away, then run pcp_recovery_node for {}.",
                         node_name(t.node)));
     }
+    if (!t.running && t.unfinished_marker) {
+        return base_backup_or_refuse(
+            policy, "R03",
+            fmt::format("a rewind of {} did not end: its files are of two clusters",
+                        node_name(t.node)),
+            node_name(t.node));
+    }
     if (!t.running && !t.data_directory) {
         return base_backup_or_refuse(
             policy, "R09",
@@ -319,13 +326,6 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
         }
         return verdict("R11", RejoinAction::stop_and_look_again,
                        fmt::format("{} runs as a second primary", node_name(t.node)));
-    }
-    if (!t.running && t.unfinished_marker) {
-        return base_backup_or_refuse(
-            policy, "R03",
-            fmt::format("a rewind of {} did not end: its files are of two clusters",
-                        node_name(t.node)),
-            node_name(t.node));
     }
     if (t.major != s.major) {
         if (policy.online_recovery && !t.running) {

@@ -111,18 +111,18 @@ TEST_F(CutOff, ARewoundDirectoryIsAStandbysAtEveryMoment) {
     ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
     const std::string bin = cluster.base_directory() + "/programs";
     const std::string real = cluster.postgres_bin_dir();
-    const std::string signal = cluster.data_directory(0) + "/standby.signal";
+    const std::string data = cluster.data_directory(0);
     const std::string seen = cluster.base_directory() + "/seen";
-    shell(
-        "mkdir " + bin + " && ln -s " + real + "/* " + bin + "/ && cd " + bin +
-        " && rm pg_rewind pg_basebackup && "
-        "printf '#!/bin/sh\\ntest -e " +
-        signal + " && echo before >>" + seen + "\\n" + real +
-        "/pg_rewind \"$@\"\\nexit 1\\n' >pg_rewind && printf '#!/bin/sh\\ntest -e " + signal +
-        " && echo after >>" + seen + "\\nexec " + real +
-        "/pg_basebackup \"$@\"\\n' >pg_basebackup && chmod 755 pg_rewind pg_basebackup && echo \"0."
-        "postgres_bin_dir = '" +
-        bin + "'\" >>" + cluster.hooks_conf_path());
+    shell("mkdir " + bin + " && ln -s " + real + "/* " + bin + "/ && cd " + bin +
+          " && rm pg_rewind pg_basebackup && printf '#!/bin/sh\\ntest -e $2/standby.signal && "
+          "test ! -e " +
+          data + " && echo before >>" + seen + "\\n" + real +
+          "/pg_rewind \"$@\"\\nexit 1\\n' >pg_rewind && printf '#!/bin/sh\\ntest -e " + data +
+          "/standby.signal && test ! -e " + data + "/global/pg_control && echo after >>" + seen +
+          "\\nexec " + real +
+          "/pg_basebackup \"$@\"\\n' >pg_basebackup && chmod 755 pg_rewind pg_basebackup && echo "
+          "\"0.postgres_bin_dir = '" +
+          bin + "'\" >>" + cluster.hooks_conf_path());
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_not_diverged(0);

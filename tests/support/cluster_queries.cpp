@@ -305,7 +305,9 @@ std::string Cluster::hook_log() const {
     std::error_code error;
     for (fs::recursive_directory_iterator it(state_dir(), error), end; !error && it != end;
          it.increment(error)) {
-        if (it->is_regular_file()) {
+        if (it->path().filename() == "diverged") {
+            it.disable_recursion_pending();  // segments of WAL
+        } else if (it->is_regular_file()) {
             paths.push_back(it->path());
         }
     }

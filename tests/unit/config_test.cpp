@@ -263,7 +263,7 @@ TEST(OptionTable, HasEachNameOnceAndADefaultOrWhatEmptyMeans) {
         EXPECT_FALSE(row.text.empty()) << row.name;
         EXPECT_TRUE(row.per_node || !row.node_only) << row.name;
     }
-    EXPECT_EQ(names.size(), 34U);
+    EXPECT_EQ(names.size(), 35U);
 }
 
 std::string longest_line(const std::string& text) {

@@ -67,6 +67,21 @@ TEST(NodeReport, TellsSignalFilesAndTheMarkerOfAnUnfinishedRewind) {
     EXPECT_TRUE(report.unfinished_marker);
 }
 
+TEST(NodeReport, TakesARewindThatDidNotEndForTheWorstWhereItDoesNotKnowBetter) {
+    EXPECT_EQ(parsed("marked").rewind_state, RewindState::copying);
+    const auto state = [](const std::string& word) {
+        return parse_node_report("unfinished_marker: yes\nrewind_state: " + word +
+                                 "\nend: report\n")
+            .rewind_state;
+    };
+    EXPECT_EQ(state("untouched"), RewindState::untouched);
+    EXPECT_EQ(state("rewound"), RewindState::rewound);
+    EXPECT_EQ(state("something"), RewindState::copying);
+    NodeReport away = parsed("absent");
+    away.unfinished_marker = true;
+    EXPECT_EQ(judge(target_facts(0, away, "")), "R03 base backup");
+}
+
 TEST(NodeReport, BringsTheHistoryOfTheNewestTimeline) {
     EXPECT_EQ(parsed("promoted").history, "1\t0/3031EE8\tno recovery target specified\n");
 }

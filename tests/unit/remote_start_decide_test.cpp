@@ -56,6 +56,9 @@ TEST(RemoteStart, S02RefusesWhatARewindLeftUnfinished) {
     NodeReport report = standby_of(15);
     report.unfinished_marker = true;
     EXPECT_EQ(outcome(report), "S02: refuse");
+    report.data_directory = false;  // it has another name for that time
+    EXPECT_EQ(outcome(report), "S02: refuse");
+    report.data_directory = true;
     report.running = true;
     EXPECT_EQ(outcome(report), "S02: refuse");
     EXPECT_EQ(outcome(parse_node_report(report_of("marked"))), "S02: refuse");

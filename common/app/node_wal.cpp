@@ -1,4 +1,5 @@
-// Keeping WAL that a rewind or a base backup is about to throw away.
+// WAL of a stopped node: what a rewind or a base backup throws away is kept, and what was received
+// past a switchpoint is trimmed.
 #include <fmt/format.h>
 
 #include "common/app/node_script.h"
@@ -157,6 +158,22 @@ cat -- "$final/report"
 echo "end: rescue"
 )sh";
 
+// PGDATA, TIMELINE (8 hex digits), FIRST (name of a segment), WORK. Moved, not deleted: this is
+// WAL that was received and will be fetched again in another form. The newest goes first: cut off
+// midway, it leaves WAL that ends too late, which asks for a trim again, and not a gap.
+constexpr std::string_view trim_script = R"sh(
+umask 077
+mkdir -p -- "$4/trimmed"
+cd -- "$1/pg_wal"
+for file in $(ls -r | grep -E "^$2[0-9A-F]{16}(\.partial)?\$"); do
+    if [ -f "$file" ] && { [ "$file" \> "$3" ] || [ "$file" = "$3" ]; }; then
+        mv -- "$file" "$4/trimmed/"
+        echo "$file"
+    fi
+done
+sync
+)sh";
+
 std::string number_of_segments(const WalStretch& stretch, std::uint64_t size) {
     return std::to_string((stretch.to.value - 1) / size - stretch.from.value / size + 1);
 }
@@ -206,6 +223,16 @@ RescuedWal rescue_wal(Target& target, const std::vector<WalStretch>& stretches,
                   {"aborts", std::to_string(rescued.aborts)},
                   {"problem", rescued.problem}});
     return rescued;
+}
+
+void trim_wal(Target& target, TimelineId timeline, Lsn from, Deadline deadline) {
+    const std::string first =
+        wal_segment_name(timeline, from, target.report.control->wal_segment_size);
+    must(target.node->run_script(
+             trim_script,
+             {target.directory(), first.substr(0, 8), first, target.report.work_directory},
+             deadline),
+         target, "trimming WAL");
 }
 
 }  // namespace hooks
