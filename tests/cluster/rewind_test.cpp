@@ -339,6 +339,53 @@ TEST_F(Rewind, OfAMountPointLeavesItInItsPlace) {
     ASSERT_TRUE(as_root({"umount", data}).ok());
 }
 
+// Where pg_rewind has ended, and what is left of the work meets an error.
+TEST_F(Rewind, OfWhichOnlyTheSettingsAreMissingIsFinished) {
+    const std::string data = cluster.data_directory(0);
+    const std::string bin = cluster.base_directory() + "/programs";
+    const std::string real = cluster.postgres_bin_dir();
+    shell("mkdir " + bin + " && ln -s " + real + "/* " + bin + "/ && cd " + bin +
+          " && rm pg_rewind && printf '#!/bin/sh\\n" + real + "/pg_rewind \"$@\" && mv " + work() +
+          "/settings " + work() +
+          "/hidden\\n' >pg_rewind && chmod 755 pg_rewind && echo "
+          "\"0.postgres_bin_dir = '" +
+          bin + "'\" >>" + cluster.hooks_conf_path());
+    diverge();
+    lose_primary();
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_history(cluster, "settling a rewind that did not end");
+    EXPECT_FALSE(exists(data));
+    EXPECT_NE(shell("cat " + work() + "/rewind-unfinished").find("phase: rewound\n"),
+              std::string::npos);
+    shell("mv " + work() + "/hidden " + work() + "/settings");
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_not_diverged(0);
+    expect_history(cluster, "rule=R06 exit=0");
+    EXPECT_FALSE(exists(work() + "/rewind-unfinished"));
+}
+
+TEST_F(Rewind, ReadsFromTheArchiveWhatIsNoLongerInPgWal) {
+    const std::string data = cluster.data_directory(0);
+    const std::string archive = cluster.base_directory() + "/archive";
+    const std::string segment =
+        cluster.sql_value(0, "SELECT pg_walfile_name(pg_current_wal_lsn())");
+    diverge();
+    cluster.sql(0, "SELECT pg_switch_wal()");
+    cluster.sql(0, "CHECKPOINT");
+    cluster.sql(0, "CREATE TABLE public.later AS SELECT 1 AS row");
+    cluster.sql(0, "CHECKPOINT");
+    lose_primary();
+    shell("mkdir " + archive + " && mv " + data + "/pg_wal/" + segment + " " + archive +
+          "/ && echo \"restore_command = 'cp " + archive + "/%f %p'\" >>" + data +
+          "/postgresql.conf");
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_not_diverged(0);
+    expect_history(cluster, "once more, with restore_command");
+    expect_history(cluster, "rule=R08 exit=0");
+}
+
 // pg_rewind itself finds out in the middle, when half of the files are the source's.
 TEST_F(Rewind, IsNotBegunWhereAFileCannotBeWritten) {
     const std::string file = cluster.data_directory(0) + "/base/root_made_it";
