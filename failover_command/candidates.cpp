@@ -107,7 +107,7 @@ std::string name_of(const ServerSeen& standby) {
 
 // Its own list: the standbys of a cluster are set up alike, and the primary's is gone with it.
 bool is_synchronous(const ServerSeen& standby) {
-    const auto listed = parse_sync_standbys(standby.server->synchronous_standby_names);
+    const auto listed = parse_sync_standbys(standby.server->synchronous_as_meant());
     return listed && listed->on() && listed->lists(name_of(standby));
 }
 
@@ -116,7 +116,7 @@ bool is_synchronous(const ServerSeen& standby) {
 std::string missing_rows(const Request& request, const std::vector<ServerSeen>& servers,
                          const Standbys& candidates) {
     for (const ServerSeen* candidate : candidates) {
-        const auto listed = parse_sync_standbys(candidate->server->synchronous_standby_names);
+        const auto listed = parse_sync_standbys(candidate->server->synchronous_as_meant());
         if (!listed || !listed->on()) {
             continue;
         }
@@ -136,7 +136,7 @@ std::string missing_rows(const Request& request, const std::vector<ServerSeen>& 
             return fmt::format(
                 "synchronous_standby_names is '{}', and {}: commits that were acknowledged may be "
                 "missing on the candidates",
-                candidate->server->synchronous_standby_names,
+                candidate->server->synchronous_as_meant(),
                 absent.empty() ? "none of its standbys is a candidate"
                                : fmt::format("{} cannot be asked", fmt::join(absent, ", ")));
         }
@@ -228,12 +228,16 @@ std::string Candidates::remarks() const {
     return out;
 }
 
-std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers) {
-    const std::string& setting = promoted.server->synchronous_standby_names;
+std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers,
+                               const Standbys& left_out) {
+    const std::string setting = promoted.server->synchronous_as_meant();
     const auto listed = parse_sync_standbys(setting);
     std::vector<std::string> names;
     for (const ServerSeen& seen : servers) {
-        if (seen.backend.id != promoted.backend.id && seen.is_standby() &&
+        const bool must_be_rewound = std::any_of(
+            left_out.begin(), left_out.end(),
+            [&](const ServerSeen* other) { return other->backend.id == seen.backend.id; });
+        if (seen.backend.id != promoted.backend.id && seen.is_standby() && !must_be_rewound &&
             seen.server->system_identifier == promoted.server->system_identifier) {
             names.push_back(name_of(seen));
         }
@@ -242,10 +246,7 @@ std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<Ser
         return "";
     }
     return fmt::format(
-        "synchronous_standby_names is '{}' there and too few of its standbys are left: commits "
-        "wait "
-        "until one comes back",
-        setting);
+        "synchronous_standby_names is '{}' there and too few of its standbys are left", setting);
 }
 
 std::vector<const ServerSeen*> rank_candidates(const Request& request,

@@ -47,9 +47,11 @@ struct Candidates {
 Candidates find_candidates(const Request& request, const std::vector<ServerSeen>& servers,
                            const Policy& policy, const std::vector<Failed>& failed);
 
-// What a person has to know of synchronous_standby_names on the new primary when too few of the
-// standbys that are there are listed: no commit would return. Empty otherwise.
-std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers);
+// That fewer standbys are there that could follow the new primary as they are than must confirm a
+// commit, by the setting that it has or, where that is relaxed, is meant to have: no commit would
+// return. Empty otherwise. `left_out`: those of another history.
+std::string nobody_can_confirm(const ServerSeen& promoted, const std::vector<ServerSeen>& servers,
+                               const std::vector<const ServerSeen*>& left_out);
 constexpr const char* go_on_without_confirmation =
     "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();";
 

@@ -170,6 +170,7 @@ bool Failover::candidate_failed(int node, std::string why) {
     env_.log.error("candidate failed, taking the next",
                    {{"node", std::to_string(node)}, {"why", why}});
     failed_.push_back({node, std::move(why)});
+    asked_ = asked_ == node ? -1 : asked_;
     return false;
 }
 

@@ -61,6 +61,11 @@ class Failover {
     Promotion promote_by_pg_ctl(int node, PgConnection& candidate, TimelineId before,
                                 Deadline deadline);
 
+    // ---- synchronous.cpp: whether anybody can confirm the new primary's commits
+    void prepare_synchronous(int node);
+    void report_synchronous(int node);
+    void settle_synchronous(int node, PgConnection& server, Deadline deadline);
+
     // ---- fence.cpp: the old primary must not be one beside the new one
     Target& reach(int node);
     void stop_old_primary(int node);
@@ -93,6 +98,9 @@ class Failover {
     std::string next_;    // what a person should do after it
     std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed
     int promoted_ = -1;   // the new primary
+    int asked_ = -1;      // may be or become it: whatever lets its commits go on stays
+    std::string too_few_standbys_;
+    bool relaxed_ = false;  // the setting that asks for them
     TimelineId promoted_timeline_ = 0;
 };
 

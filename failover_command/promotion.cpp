@@ -18,6 +18,8 @@ bool Failover::promote_node(int node) {
     const bool could_return = old_.can_return;
     point_of_no_restore();
     hold_archive(node);
+    prepare_synchronous(node);
+    asked_ = node;
     Promotion promotion = ask_to_promote(node);
     if (promotion.end == Promotion::End::pending && may_use_an_archive(before)) {
         promotion = watch_archive(node, std::move(promotion));
@@ -52,15 +54,8 @@ bool Failover::promoted(int node, const ServerFacts& before, TimelineId timeline
         "{} is the primary now, on timeline {}; before it was a standby on timeline {} with "
         "WAL up to {}",
         backend(node).label(), timeline, before.timeline, before.end_of_wal());
-    const auto servers = seen_of(looks_);
-    done_ += find_candidates(request_, servers, policy_, failed_).remarks();
-    if (const std::string waiting = nobody_can_confirm(*find(node), servers); !waiting.empty()) {
-        env_.log.warn(waiting,
-                      {{"node", std::to_string(node)}, {"sql", go_on_without_confirmation}});
-        done_ += "; " + waiting;
-        next_ = fmt::format("Bring a standby back, or go on without: {} on node {}.",
-                            go_on_without_confirmation, node);
-    }
+    done_ += find_candidates(request_, seen_of(looks_), policy_, failed_).remarks();
+    report_synchronous(node);
     return true;
 }
 

@@ -187,6 +187,9 @@ void Failover::put_back(int node) {
         server = session.get();
     }
     lock_promotion(*server, deadline);  // unless another run is about to promote: it puts back too
+    if (node != asked_) {
+        settle_synchronous(node, *server, deadline);
+    }
     if (server->major_version() < 12) {
         Target target = target_of(node);
         release_restore_command_in_file(target, deadline);
@@ -204,8 +207,9 @@ void Failover::put_everything_back() noexcept {
         }
         const FinishFirst finish_first;
         for (const ServerLook& look : looks_) {
-            if (look.seen.server && is_held(*look.seen.server)) {
-                held_.insert(look.seen.backend.id);  // of a run that was killed
+            if (look.seen.server &&
+                (is_held(*look.seen.server) || !look.seen.server->synchronous_held.empty())) {
+                held_.insert(look.seen.backend.id);  // of a run that was killed, or an earlier one
             }
         }
         for (const int node : held_) {

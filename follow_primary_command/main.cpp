@@ -1,6 +1,9 @@
 // follow_primary_command: a node shall follow the new primary. What is quick is done here, the
 // rest by a detached worker (this executable again, with --worker), so that pgpool can go on.
 #include <fmt/format.h>
+
+#include <algorithm>
+
 #include "common/app/bring_up.h"
 #include "common/app/node_lock.h"
 #include "common/app/node_steps.h"
@@ -174,6 +177,9 @@ class Follow {
                 "{} follows {} on timeline {}, streams and replayed {}; its server "
                 "was not restarted",
                 target_.label(), source_.label(), proof.timeline, proof.marker);
+            if (relaxation_was_seen()) {
+                done_ += settle_synchronous(*primary, *standby, env_, quick_);
+            }
         } else if (std::holds_alternative<AttachNode>(step)) {
             end_old_primaries(source_, target_.id, env_, quick_);
             attach_node(target_.id, env_, quick_);
@@ -184,6 +190,12 @@ class Follow {
             throw Error(ErrorKind::internal, "not a step of a quick follow: " + text(step));
         }
         return true;
+    }
+
+    bool relaxation_was_seen() const {
+        return std::any_of(seen_.begin(), seen_.end(), [](const ServerSeen& seen) {
+            return seen.server && !seen.server->synchronous_held.empty();
+        });
     }
 
     void hand_over() {

@@ -52,7 +52,8 @@ class RemoteStart {
         const Proof proof = prove_standby(target_, *primary_, env_, env_.deadline);
         done_ = fmt::format("{}:{} is a standby on timeline {}, streams from {} and replayed {}",
                             backend_.host, target_.backend.port, proof.timeline, primary_->label(),
-                            proof.marker);
+                            proof.marker) +
+                proof.remark;
         return true;
     }
 

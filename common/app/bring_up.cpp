@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/app/node_lock.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
 
@@ -78,6 +79,42 @@ void settle_standby(PgConnection& standby, Env& env, Deadline deadline) {
     }
 }
 
+std::string settle_synchronous(PgConnection& primary, PgConnection& standby, Env& env,
+                               Deadline deadline) {
+    const auto put_back = [&](PgConnection& server) {
+        const auto original = restore_synchronous(server, deadline);
+        if (original) {
+            env.log.info("synchronous_standby_names put back",
+                         {{"node", server.label()}, {"is", *original}});
+        }
+        return original;
+    };
+    const auto warn = [&](PgConnection& server, const Error& error) {
+        env.log.warn("synchronous_standby_names stays relaxed; the next run looks at it again",
+                     {{"node", server.label()}, {"why", error.what()}});
+    };
+    std::string remark;
+    try {
+        if (const auto original = put_back(primary)) {
+            remark = fmt::format(
+                "; enough standbys stream: synchronous_standby_names of {} is '{}' "
+                "again",
+                primary.label(), *original);
+        }
+    } catch (const Error& error) {
+        warn(primary, error);
+    }
+    try {
+        if (relaxation_is_noted(standby, deadline)) {
+            lock_node(standby, promotion_lock, deadline);  // not while a run promotes it
+            put_back(standby);
+        }
+    } catch (const Error& error) {
+        warn(standby, error);
+    }
+    return remark;
+}
+
 void bring_up(Target& target, int major, Env& env, Deadline deadline) {
     look_at_files(target, major, deadline);
     if (!target.report.running) {
@@ -88,8 +125,9 @@ void bring_up(Target& target, int major, Env& env, Deadline deadline) {
 Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline) {
     try {
         const auto standby = wait_for_server(target, env, deadline);
-        const Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
+        Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
         settle_standby(*standby, env, deadline);
+        proof.remark = settle_synchronous(primary, *standby, env, deadline);
         return proof;
     } catch (const Error& error) {
         throw with_server_log(error, target);

@@ -17,4 +17,10 @@ Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline de
 // a restore_command that is held since a failover. A failure is a warning.
 void settle_standby(PgConnection& standby, Env& env, Deadline deadline);
 
+// After the proof: synchronous_standby_names that a failover relaxed, on the primary where enough
+// standbys stream now, and on a standby that was no primary. For the verdict: "; ...", or nothing.
+// A failure is a warning.
+std::string settle_synchronous(PgConnection& primary, PgConnection& standby, Env& env,
+                               Deadline deadline);
+
 }  // namespace hooks

@@ -312,6 +312,7 @@ std::string Rejoin::summary(const Decision& decision) const {
             "{} is a standby of {} on timeline {}, streams and replayed {}; it is "
             "attached",
             job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker);
+        out += proof_->remark;
     }
     out += fmt::format(" (why so: {})", reason_of(decision));
     if (rescued_) {

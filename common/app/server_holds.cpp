@@ -3,6 +3,7 @@
 
 #include "common/app/servers.h"
 #include "common/core/held_settings.h"
+#include "common/core/sync_standbys.h"
 
 namespace hooks {
 namespace {
@@ -46,6 +47,29 @@ void hold_archive(PgConnection& standby, const Setting& present, Deadline deadli
     }
 }
 
+void say_in_session(PgConnection& server, std::string_view note, Deadline deadline) {
+    server.query(fmt::format("SELECT set_config('{}', {}, false)", held_synchronous_name,
+                             quote_sql_literal(note)),
+                 deadline);
+}
+
+// Always on a standby: none of its commits waits for anybody.
+bool enough_stream(PgConnection& server, std::string_view setting, Deadline deadline) {
+    if (server.value("SELECT pg_is_in_recovery()", deadline) == "t") {
+        return true;
+    }
+    // As the server counts them (SyncRepGetCandidateStandbys), but for a base backup, which goes.
+    std::vector<std::string> names;
+    for (const PgRow& row :
+         server.query("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'"
+                      " AND flush_lsn IS NOT NULL AND application_name <> 'pg_basebackup'",
+                      deadline)) {
+        names.push_back(row.at(0).value_or(""));
+    }
+    const auto listed = parse_sync_standbys(setting);
+    return !listed || !cannot_be_satisfied(*listed, names);
+}
+
 }  // namespace
 
 void quiet_log(PgConnection& server, Deadline deadline) {
@@ -81,6 +105,70 @@ bool hold_restore_command(PgConnection& standby, Deadline deadline) {
     hold_archive(standby, present, deadline);
     reload(standby, deadline);
     return true;
+}
+
+void relax_synchronous(PgConnection& server, Deadline deadline) {
+    const auto rows = server.query(
+        "SELECT setting, coalesce(sourcefile LIKE '%postgresql.auto.conf', false), source"
+        " FROM pg_settings WHERE name = 'synchronous_standby_names'",
+        deadline);
+    const PgRow& row = rows.at(0);
+    if (row.at(2) == "command line") {
+        throw Error(ErrorKind::sql,
+                    fmt::format("{}: it is set on the server's command line", server.label()));
+    }
+    // The note first: killed in between, nothing is lost. Up to 15 ALTER SYSTEM wants a name that
+    // this session knows.
+    const std::string note = hold_synchronous(row.at(0).value_or(""), row.at(1) != "t");
+    say_in_session(server, note, deadline);
+    set(server, held_synchronous_name, note, deadline);
+    set(server, "synchronous_standby_names", "", deadline);
+    reload(server, deadline);
+}
+
+bool is_relaxed(PgConnection& server, Deadline deadline) {
+    return server.value("SELECT current_setting('synchronous_standby_names') = ''", deadline) ==
+           "t";
+}
+
+bool relaxation_is_noted(PgConnection& server, Deadline deadline) {
+    return server.value(fmt::format("SELECT coalesce(current_setting('{}', true), '') <> ''",
+                                    held_synchronous_name),
+                        deadline) == "t";
+}
+
+std::optional<std::string> restore_synchronous(PgConnection& server, Deadline deadline) {
+    if (!relaxation_is_noted(server, deadline)) {
+        return std::nullopt;
+    }
+    std::optional<Held> held;
+    std::optional<std::string> present;
+    for (const PgRow& row : server.query(
+             fmt::format("SELECT lower(name), setting FROM pg_file_settings WHERE lower(name) IN "
+                         "('{}', 'synchronous_standby_names') AND sourcefile LIKE "
+                         "'%postgresql.auto.conf' ORDER BY seqno",
+                         held_synchronous_name),
+             deadline)) {
+        if (row.at(0) == held_synchronous_name) {
+            held = held_synchronous(row.at(1).value_or(""));
+        } else {
+            present = row.at(1).value_or("");
+        }
+    }
+    if (!held) {
+        return std::nullopt;  // another run was faster
+    }
+    const bool ours = present == "";  // not set by somebody since
+    if (ours && !enough_stream(server, held->original, deadline)) {
+        return std::nullopt;
+    }
+    if (ours) {
+        put_back(server, "synchronous_standby_names", *held, deadline);
+    }
+    say_in_session(server, "", deadline);
+    server.query(fmt::format("ALTER SYSTEM RESET {}", held_synchronous_name), deadline);
+    reload(server, deadline);
+    return ours ? std::optional(held->original) : std::nullopt;
 }
 
 bool release_settings(PgConnection& server, Deadline deadline) {

@@ -44,7 +44,8 @@ SELECT current_setting('server_version_num'),
             THEN current_setting('primary_conninfo', true) END,
        current_setting('restore_command', true),
        current_setting('synchronous_standby_names'),
-       current_setting('cluster_name')
+       current_setting('cluster_name'),
+       current_setting('pgpool_hooks.synchronous_standby_names', true)
 FROM pg_stat_get_wal_receiver() AS receiver
 )sql";
 
@@ -179,6 +180,7 @@ ServerFacts read_server_facts(PgConnection& connection, Deadline deadline) {
     facts.restore_command = row.at(13).value_or("");
     facts.synchronous_standby_names = row.at(14).value_or("");
     facts.cluster_name = row.at(15).value_or("");
+    facts.synchronous_held = row.at(16).value_or("");
     return facts;
 }
 

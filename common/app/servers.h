@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/app/env.h"
@@ -79,6 +81,15 @@ bool release_settings(PgConnection& server, Deadline deadline);
 // The second of the two alone, with nothing but a look where it is not held.
 void release_restore_command(PgConnection& server, Deadline deadline);
 
+// Nobody need confirm a commit until enough standbys of the setting stream. It is asked for here:
+// when it is obeyed is_relaxed() says. Throws Error{sql} where ALTER SYSTEM cannot do it.
+void relax_synchronous(PgConnection& server, Deadline deadline);
+bool is_relaxed(PgConnection& server, Deadline deadline);
+bool relaxation_is_noted(PgConnection& server, Deadline deadline);
+// What was put back; nullopt where nothing is relaxed, or, on a primary, too few of the standbys
+// stream yet. Costs one look where nothing is relaxed.
+std::optional<std::string> restore_synchronous(PgConnection& server, Deadline deadline);
+
 // CHECKPOINT, then waits until the control file shows the timeline that is written.
 void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline);
 
@@ -93,6 +104,7 @@ void repoint(PgConnection& standby, const std::string& primary_conninfo, const s
 struct Proof {
     TimelineId timeline = 0;
     Lsn marker;
+    std::string remark;  // "; ..." for a verdict: what else was done
 };
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline);
 

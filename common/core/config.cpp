@@ -241,6 +241,13 @@ constexpr std::array options = {
            &store<&Config::unfenced_primary>,
            "What to do when the old primary can neither be reached nor be stopped. Promoting keeps "
            "the service up; refusing makes sure that there are never two primaries."},
+    Option{
+        "relax_synchronous", "off | until_standby_returns", "off", Scope::all,
+        &store<&Config::relax_synchronous>,
+        "What to do when synchronous_standby_names of the new primary asks for more standbys than "
+        "are left. off: its commits wait for one. until_standby_returns: it is emptied, and put "
+        "back when enough of them stream; until then acknowledged rows are on one node only, and "
+        "are lost with it."},
     Option{"rejoin_old_primary", "on/off", "on", Scope::all, &store<&Config::rejoin_old_primary>,
            "Whether an old primary that is dead or stale is repaired without being asked for."},
     Option{"base_backup", "keep_old | never", "keep_old", Scope::all, &store<&Config::base_backup>,

@@ -19,6 +19,7 @@ using Milliseconds = std::chrono::milliseconds;
 enum class CandidateChoice { most_advanced, pgpool };
 enum class UnfencedPrimary { promote, refuse };
 enum class BaseBackupPolicy { keep_old, never };
+enum class RelaxSynchronous { off, until_standby_returns };
 enum class FailedStandbySlot { keep_if_bounded, keep, drop };
 
 // Keys that may be given for one backend as NODEID.key.
@@ -56,6 +57,7 @@ struct Config {
     Milliseconds stall_timeout{};
     CandidateChoice candidate{};
     UnfencedPrimary unfenced_primary{};
+    RelaxSynchronous relax_synchronous{};
     bool rejoin_old_primary = true;
     BaseBackupPolicy base_backup{};
     FailedStandbySlot failed_standby_slot{};

@@ -18,6 +18,8 @@ std::string suffix(std::string_view directory) {
 constexpr std::string_view restore_prefix = "false # held by pgpool-hooks: ";
 constexpr std::string_view restore_prefix_reset = "false # held by pgpool-hooks, reset: ";
 
+constexpr std::string_view synchronous_prefix_reset = "reset: ";
+
 }  // namespace
 
 std::optional<std::string> hold_conninfo(std::string_view original, bool reset) {
@@ -50,6 +52,16 @@ std::optional<Held> held_conninfo(std::string_view value) {
 std::string conninfo_without_hold(std::string_view value) {
     const auto held = held_conninfo(value);
     return held ? held->original : std::string(value);
+}
+
+std::string hold_synchronous(std::string_view original, bool reset) {
+    return std::string(reset ? synchronous_prefix_reset : "") + std::string(original);
+}
+
+std::optional<Held> held_synchronous(std::string_view note) {
+    const bool reset = note.starts_with(synchronous_prefix_reset);
+    note.remove_prefix(reset ? synchronous_prefix_reset.size() : 0);
+    return note.empty() ? std::nullopt : std::optional(Held{std::string(note), reset});
 }
 
 std::string hold_restore_command(std::string_view original, bool reset) {

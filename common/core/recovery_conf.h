@@ -33,7 +33,8 @@ struct RecoveryFiles {
     std::vector<std::string> removals;  // files whose presence is harmful; remove them last
 };
 
-// `auto_conf` is the present content of postgresql.auto.conf (12+); nullopt when there is none.
+// `auto_conf` is the present content of postgresql.auto.conf; nullopt when there is none. Below 12
+// it is written only where a relaxed synchronous_standby_names is put back.
 // Settings that would end recovery or point elsewhere (recovery_target*, promote_trigger_file,
 // standby_mode, ...) are removed from it; everything else stays. An empty primary_conninfo makes an
 // isolated standby. Throws Error{config} on a version below 10, on a slot name that PostgreSQL

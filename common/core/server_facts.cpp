@@ -47,6 +47,15 @@ std::string ServerFacts::application_name() const {
     return major() >= 12 && !cluster_name.empty() ? cluster_name : "walreceiver";
 }
 
+bool ServerFacts::synchronous_is_relaxed() const {
+    return synchronous_standby_names.empty() && held_synchronous(synchronous_held).has_value();
+}
+
+std::string ServerFacts::synchronous_as_meant() const {
+    return synchronous_is_relaxed() ? held_synchronous(synchronous_held)->original
+                                    : synchronous_standby_names;
+}
+
 bool ServerFacts::follows(const std::string& host, int port) const {
     if (sender_host == host && sender_port == port) {
         return true;

@@ -51,6 +51,7 @@ struct ServerFacts {
     std::string primary_conninfo;
     std::string restore_command;
     std::string synchronous_standby_names;
+    std::string synchronous_held;  // held_settings.h: what it was before it was relaxed
     std::string cluster_name;
 
     int major() const { return version / 10000; }
@@ -59,6 +60,9 @@ struct ServerFacts {
     Lsn end_of_wal() const { return in_recovery ? std::max(received, replayed) : flushed; }
     // What its walreceiver calls itself on the primary.
     std::string application_name() const;
+    // synchronous_standby_names is empty only because a failover made it so.
+    bool synchronous_is_relaxed() const;
+    std::string synchronous_as_meant() const;
     // Where its walreceiver is, or is told to connect to.
     bool follows(const std::string& host, int port) const;
 };

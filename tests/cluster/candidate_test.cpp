@@ -124,26 +124,5 @@ TEST_F(Candidate, AStandbyThatFallsShortOfThePrimarysSettingsIsNotTheFirstChoice
     EXPECT_TRUE(cluster.postgres_runs(1));
 }
 
-// With nobody left to confirm a commit, the new primary takes none: the verdict says so, and how.
-TEST(SynchronousPair, ItsVerdictHasTheCommandThatLetsCommitsGoOn) {
-    ClusterOptions options = by_hand();
-    options.nodes = 2;
-    options.synchronous = true;
-    options.with_pgpool = false;
-    Cluster cluster(options);
-    cluster.start();
-    cluster.kill_postgres_at_once(0);
-    const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_NE(outcome.err.find("too few of its standbys are left"), std::string::npos)
-        << outcome.err;
-    const std::string command =
-        "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();";
-    EXPECT_NE(outcome.err.find(command + " on node 1."), std::string::npos) << outcome.err;
-    cluster.sql(1, "ALTER SYSTEM SET synchronous_standby_names = ''");
-    cluster.sql(1, "SELECT pg_reload_conf()");
-    EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{1});
-}
-
 }  // namespace
 }  // namespace hooks::harness

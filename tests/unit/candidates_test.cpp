@@ -163,12 +163,17 @@ TEST(Candidates, RowsMayBeMissingWhenThoseWhoConfirmedThemAreNotThere) {
 
 TEST(Candidates, TheNewPrimaryWaitsWhenTooFewOfItsStandbysAreLeft) {
     const ServerSeen one = synchronous(first(1, "0/5000000"), "ANY 1 (n0, n2)");
-    EXPECT_EQ(nobody_can_confirm(one, {dead, one, synchronous(first(2, "0/5000000"), "")}), "");
+    EXPECT_EQ(nobody_can_confirm(one, {dead, one, synchronous(first(2, "0/5000000"), "")}, {}), "");
     for (const ServerSeen& other : {seen(2, Liveness::silent), synchronous(first(3, "0/1"), "")}) {
-        EXPECT_NE(nobody_can_confirm(one, {dead, one, other}).find("'ANY 1 (n0, n2)'"),
+        EXPECT_NE(nobody_can_confirm(one, {dead, one, other}, {}).find("'ANY 1 (n0, n2)'"),
                   std::string::npos);
     }
-    EXPECT_EQ(nobody_can_confirm(first(1, "0/5000000"), {dead}), "") << "off";
+    const ServerSeen two = synchronous(first(2, "0/5000000"), "");
+    EXPECT_NE(nobody_can_confirm(one, {dead, one, two}, {&two}), "") << "it must be rewound first";
+    EXPECT_EQ(nobody_can_confirm(first(1, "0/5000000"), {dead}, {}), "") << "off";
+    ServerSeen relaxed = synchronous(first(1, "0/5000000"), "");
+    relaxed.server->synchronous_held = "reset: ANY 1 (n0, n2)";
+    EXPECT_NE(nobody_can_confirm(relaxed, {dead, relaxed}, {}), "") << "as it is meant to be";
 }
 
 // --- what holds for all of them ---

@@ -92,6 +92,7 @@ connect_timeout = 3s
 fence_timeout = 4s
 candidate = pgpool
 unfenced_primary = refuse
+relax_synchronous = until_standby_returns
 rejoin_old_primary = no
 base_backup = never
 failed_standby_slot = drop
@@ -118,6 +119,7 @@ syslog = false
     EXPECT_EQ(config.fence_timeout, seconds(4));
     EXPECT_EQ(config.candidate, CandidateChoice::pgpool);
     EXPECT_EQ(config.unfenced_primary, UnfencedPrimary::refuse);
+    EXPECT_EQ(config.relax_synchronous, RelaxSynchronous::until_standby_returns);
     EXPECT_FALSE(config.rejoin_old_primary);
     EXPECT_EQ(config.base_backup, BaseBackupPolicy::never);
     EXPECT_EQ(config.failed_standby_slot, FailedStandbySlot::drop);
@@ -141,6 +143,7 @@ TEST(Config, MapsEveryChoiceToItsEnumerator) {
               FailedStandbySlot::keep_if_bounded);
     EXPECT_EQ(parse("candidate = most_advanced").candidate, CandidateChoice::most_advanced);
     EXPECT_EQ(parse("unfenced_primary = promote").unfenced_primary, UnfencedPrimary::promote);
+    EXPECT_EQ(parse("relax_synchronous = off").relax_synchronous, RelaxSynchronous::off);
     EXPECT_EQ(parse("base_backup = keep_old").base_backup, BaseBackupPolicy::keep_old);
     EXPECT_EQ(parse("recovery_timeout = off").recovery_timeout, std::nullopt);
 }
@@ -263,7 +266,7 @@ TEST(OptionTable, HasEachNameOnceAndADefaultOrWhatEmptyMeans) {
         EXPECT_FALSE(row.text.empty()) << row.name;
         EXPECT_TRUE(row.per_node || !row.node_only) << row.name;
     }
-    EXPECT_EQ(names.size(), 35U);
+    EXPECT_EQ(names.size(), 36U);
 }
 
 std::string longest_line(const std::string& text) {

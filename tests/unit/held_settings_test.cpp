@@ -4,6 +4,7 @@
 
 #include "common/core/conninfo.h"
 #include "common/core/recovery_conf.h"
+#include "common/core/server_facts.h"
 
 namespace hooks {
 namespace {
@@ -74,6 +75,53 @@ TEST(HeldSettings, RecoverySettingsAreWrittenWithoutThem) {
     EXPECT_EQ(auto_conf("restore_command = 'false # held by pgpool-hooks, reset: cp /a/%f %p'\n")
                   .find("restore_command"),
               std::string::npos);
+}
+
+TEST(HeldSettings, ASynchronousListKeepsWhatItWas) {
+    for (const std::string original : {"*", "ANY 1 (a, \"reset: \")", "FIRST 2 (\"it's\", b)"}) {
+        for (const bool reset : {false, true}) {
+            const auto back = held_synchronous(hold_synchronous(original, reset));
+            ASSERT_TRUE(back);
+            EXPECT_EQ(back->original, original);
+            EXPECT_EQ(back->reset, reset);
+        }
+    }
+    EXPECT_FALSE(held_synchronous(""));
+    EXPECT_FALSE(held_synchronous("reset: "));
+}
+
+TEST(HeldSettings, ARelaxedServerMeansWhatItWas) {
+    ServerFacts facts;
+    EXPECT_EQ(facts.synchronous_as_meant(), "");
+    facts.synchronous_held = "reset: ANY 1 (*)";
+    EXPECT_TRUE(facts.synchronous_is_relaxed());
+    EXPECT_EQ(facts.synchronous_as_meant(), "ANY 1 (*)");
+    facts.synchronous_standby_names = "b";
+    EXPECT_FALSE(facts.synchronous_is_relaxed()) << "somebody has set it since";
+    EXPECT_EQ(facts.synchronous_as_meant(), "b");
+}
+
+// A relaxed primary that is made a standby, or a copy of one.
+TEST(HeldSettings, AStandbyIsWrittenWithTheSynchronousListThatIsMeant) {
+    const std::string name(held_synchronous_name);
+    const auto written = [](int version, const std::string& before) {
+        std::string text = "not written";
+        for (const auto& write : recovery_files(version, {}, before).writes) {
+            text = write.path == "postgresql.auto.conf" ? write.content : text;
+        }
+        return text.substr(0, text.find("primary_conninfo"));
+    };
+    for (const int version : {10, 11, 12, 15, 18}) {
+        EXPECT_EQ(
+            written(version, "a = 1\nsynchronous_standby_names = ''\n" + name + " = 'b, c'\n"),
+            "a = 1\nsynchronous_standby_names = 'b, c'\n");
+        EXPECT_EQ(written(version, name + " = 'reset: b'\nsynchronous_standby_names = ''\na = 1\n"),
+                  "a = 1\n");
+        EXPECT_EQ(written(version, "synchronous_standby_names = 'x'\n" + name + " = 'reset: b'\n"),
+                  "synchronous_standby_names = 'x'\n")
+            << "somebody has set it since";
+    }
+    EXPECT_EQ(written(10, "synchronous_standby_names = ''\n"), "not written");
 }
 
 }  // namespace
