@@ -11,6 +11,8 @@ using std::chrono::seconds;
 
 // How long a standby that was started again may take before it is recovered.
 constexpr auto kPatience = seconds(12);
+// How long after a fault pgpool may still come to detach its node.
+constexpr seconds late_detach{30};
 
 }  // namespace
 
@@ -32,6 +34,11 @@ void Keeper::looks_after(int node) {
 }
 
 void Keeper::rest() {
+    // Pgpool may still be at the health check in which it loses a node that is back by now.
+    const Clock::time_point now = Clock::now();
+    for (const auto& [node, since] : in_care_) {
+        late_[node] = now + late_detach;
+    }
     in_care_.clear();
     recoveries_.clear();
     taken_over_ = {};
@@ -85,11 +92,18 @@ std::string Keeper::problem() const {
 }
 
 void Keeper::help() {
-    if (in_care_.empty()) {
+    std::erase_if(late_, [](const auto& late) { return late.second < Clock::now(); });
+    if (in_care_.empty() && late_.empty()) {
         return;
     }
     try {
         const std::vector<harness::PoolNode> pool = cluster_.pool_status();
+        for (const auto& [node, until] : late_) {
+            if (!in_care_.contains(node) &&
+                pool.at(static_cast<std::size_t>(node)).status == "down") {
+                attach_if_it_streams(node);
+            }
+        }
         for (const auto& [node, since] : in_care_) {
             help_node(node, since, pool.at(static_cast<std::size_t>(node)).status);
         }
@@ -135,19 +149,28 @@ std::string Keeper::take_over() {
     return story;
 }
 
-void Keeper::help_node(int node, Clock::time_point since, const std::string& status) {
+bool Keeper::attach_if_it_streams(int node) {
     const std::vector<Glance> glances = watch_.glances();
     const Glance& glance = glances.at(static_cast<std::size_t>(node));
     const int primary = leader(glances);
+    if (primary < 0 || !glance.serving || !glance.in_recovery ||
+        glance.sender != cluster_.host(primary)) {
+        return false;
+    }
+    ++attached_;
+    cluster_.pcp("pcp_attach_node", {"-n", std::to_string(node)});
+    return true;
+}
+
+void Keeper::help_node(int node, Clock::time_point since, const std::string& status) {
+    const int primary = leader(watch_.glances());
     if (primary < 0 || primary == node || status != "down") {
         return;
     }
-    const std::string number = std::to_string(node);
-    if (glance.serving && glance.in_recovery && glance.sender == cluster_.host(primary)) {
-        ++attached_;
-        cluster_.pcp("pcp_attach_node", {"-n", number});
+    if (attach_if_it_streams(node)) {
         return;
     }
+    const std::string number = std::to_string(node);
     const auto running = recoveries_.find(node);
     const bool busy = running != recoveries_.end() &&
                       running->second.wait_for(seconds(0)) != std::future_status::ready;

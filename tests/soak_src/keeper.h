@@ -31,11 +31,13 @@ class Keeper {
     int recovered() const { return recovered_; }
 
   private:
+    bool attach_if_it_streams(int node);
     void help_node(int node, Clock::time_point since, const std::string& status);
 
     harness::Cluster& cluster_;
     const Watch& watch_;
     std::map<int, Clock::time_point> in_care_;
+    std::map<int, Clock::time_point> late_;  // was in care; until when it may still be detached
     std::map<int, std::future<void>> recoveries_;
     int attached_ = 0;
     int recovered_ = 0;
