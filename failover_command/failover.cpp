@@ -52,8 +52,7 @@ Verdict Failover::run_or_restore() {
 Verdict Failover::run_to_the_end() {
     for (;;) {
         looks_.clear();  // with the sessions go their locks, which would be in our own way
-        looks_ = env_.timings.measure("inspect",
-                                      [&] { return look_at_servers(env_.pgpool.backends, env_); });
+        env_.timings.measure("inspect", [&] { look(); });
         Decision decision =
             decide(request_, seen_of(looks_), policy_, failed_, slots_bounded(), old_);
         if (promotes(decision) && !env_.dry_run) {

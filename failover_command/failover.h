@@ -67,6 +67,7 @@ class Failover {
     void settle_synchronous(int node, PgConnection& server, Deadline deadline);
 
     // ---- fence.cpp: the old primary must not be one beside the new one
+    void look();  // at all servers, and at the host of an old primary that does not answer
     Target& reach(int node);
     void stop_old_primary(int node);
     void judge_stopped(Target& target, Deadline deadline);

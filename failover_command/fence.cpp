@@ -7,6 +7,7 @@
 #include "common/app/worker.h"
 #include "common/io/poll.h"
 #include "failover_command/failover.h"
+#include "failover_command/ladder.h"
 
 namespace hooks::failover {
 namespace {
@@ -19,7 +20,48 @@ constexpr seconds wal_patience{3};
 // For the best candidate, while another has everything.
 constexpr milliseconds patience_with_the_best{500};
 
+bool makes_a_standby(const NodeReport& report) {
+    return report.major >= 12 ? report.standby_signal : report.recovery_conf;
+}
+
 }  // namespace
+
+void Failover::look() {
+    const Backend* old = env_.pgpool.find(request_.detached);
+    std::optional<Ladder> ladder;
+    if (request_.detached_was_primary() && old != nullptr && !old_.stopped &&
+        old_.host == OldPrimary::Host::unknown) {
+        ladder.emplace(*old, env_);
+    }
+    const Deadline patience = env_.deadline.within(env_.config.connect_timeout);
+    looks_ = look_at_servers(env_.pgpool.backends, env_, patience, [&](const ServerSeen& seen) {
+        if (ladder && seen.backend.id == request_.detached && seen.liveness != Liveness::silent) {
+            ladder->needless();
+        }
+    });
+    if (!ladder || find(request_.detached)->liveness != Liveness::silent) {
+        return;
+    }
+    auto target = ladder->reached();
+    old_.how = ladder->how();
+    if (!target) {
+        env_.log.warn("the old primary cannot be reached",
+                      {{"node", std::to_string(request_.detached)}, {"tried", old_.how}});
+        return;
+    }
+    const NodeReport& report = target->report;
+    env_.log.info("the host of the old primary is reached",
+                  {{"node", std::to_string(request_.detached)},
+                   {"how", old_.how},
+                   {"server", report.running ? "running" : "not running"}});
+    if (!report.data_directory || makes_a_standby(report)) {
+        old_.how = fmt::format("reached {}, but {} {}", old_.how, target->directory(),
+                               report.data_directory ? "is a standby's" : "is no data directory");
+        return;
+    }
+    old_.host = report.running ? OldPrimary::Host::running : OldPrimary::Host::down;
+    fenced_ = std::move(target);
+}
 
 // The same session for all that is done to one node.
 Target& Failover::reach(int node) {
@@ -31,7 +73,7 @@ Target& Failover::reach(int node) {
 
 void Failover::stop_old_primary(int node) {
     const bool detached = node == request_.detached;
-    if (detached) {
+    if (detached && find(node)->liveness != Liveness::silent) {
         reserve_time_to_restore();
     }
     Target& target = reach(node);
@@ -39,6 +81,7 @@ void Failover::stop_old_primary(int node) {
     const Deadline deadline = env_.deadline.within(env_.deadline.remaining() * 2 / 3);
     look_at_files(target, 0, deadline);
     const bool ran = target.report.running;
+    const bool was_primary = !makes_a_standby(target.report);
     if (!ran && ++stops_in_vain_ > 3) {
         throw Error(ErrorKind::refused,
                     fmt::format("{} answers, but no server runs in {}: whatever it is, it "
@@ -54,12 +97,13 @@ void Failover::stop_old_primary(int node) {
         old_.answered = find(node)->liveness != Liveness::silent;
         old_.end.reset();
         old_.waited = false;
-        if (old_.how.empty()) {
+        old_.why_no_end = "it was no primary";
+        if (old_.answered) {
             old_.how = "from here";
         }
     }
     stop_server(target, env_, deadline);
-    if (detached && ran) {
+    if (detached && ran && was_primary) {
         judge_stopped(target, env_.deadline.within(env_.deadline.remaining() / 2));
     }
 }

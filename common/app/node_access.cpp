@@ -45,6 +45,17 @@ bool is_local(const Backend& backend, const Config& config, Deadline deadline) {
     }
 }
 
+SshOptions ssh_options(const Backend& backend, const Config& config) {
+    const NodeOptions& options = config.node(backend.id);
+    SshOptions ssh;
+    ssh.host = options.ssh_host.empty() ? backend.host : options.ssh_host;
+    ssh.port = options.ssh_port;
+    ssh.user = options.ssh_user;
+    ssh.identity_file = options.ssh_identity_file;
+    ssh.known_hosts_file = options.ssh_known_hosts_file;
+    return ssh;
+}
+
 std::string run_report(Target& target, int expected_major, Deadline deadline) {
     const Outcome outcome = target.node->run_script(
         node_report_script,
@@ -64,14 +75,15 @@ std::unique_ptr<Node> make_node(const Backend& backend, const Config& config, De
     if (is_local(backend, config, deadline)) {
         return std::make_unique<LocalNode>(label);
     }
-    const NodeOptions& options = config.node(backend.id);
-    SshOptions ssh;
-    ssh.host = options.ssh_host.empty() ? backend.host : options.ssh_host;
-    ssh.port = options.ssh_port;
-    ssh.user = options.ssh_user;
-    ssh.identity_file = options.ssh_identity_file;
-    ssh.known_hosts_file = options.ssh_known_hosts_file;
-    return std::make_unique<SshNode>(label, std::move(ssh), config.connect_timeout);
+    return std::make_unique<SshNode>(label, ssh_options(backend, config), config.connect_timeout);
+}
+
+std::unique_ptr<Node> make_node_through(const Backend& via, const Backend& backend,
+                                        const Config& config,
+                                        std::chrono::milliseconds connect_timeout) {
+    SshOptions ssh = ssh_options(backend, config);
+    ssh.via = std::make_shared<const SshOptions>(ssh_options(via, config));
+    return std::make_unique<SshNode>(backend.label(), std::move(ssh), connect_timeout);
 }
 
 void look_at_files(Target& target, int expected_major, Deadline deadline) {

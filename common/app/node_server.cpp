@@ -10,7 +10,26 @@ using std::chrono::seconds;
 
 // PGDATA, BIN_DIR, SECONDS, MODE, stop_command, Debian's VERSION/NAME
 constexpr std::string_view stop_script = R"sh(
-if [ -n "$5" ] && [ "$4" = fast ]; then
+if [ "$4" = kill ]; then
+    here=$(cd -- "$1" && pwd -P)
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        left=
+        for process in /proc/[0-9]*; do
+            { read -r name <"$process/comm"; } 2>/dev/null || continue
+            case $name in
+                postgres | postmaster)
+                    if [ "$(readlink "$process/cwd" 2>/dev/null || true)" = "$here" ]; then
+                        kill -s KILL "${process#/proc/}" 2>/dev/null || true
+                        left=yes
+                    fi ;;
+            esac
+        done
+        if [ -z "$left" ]; then exit 0; fi
+        sleep 0.1
+    done
+    echo "a process takes no SIGKILL: it hangs in the kernel" >&2
+    exit 1
+elif [ -n "$5" ] && [ "$4" = fast ]; then
     PGDATA=$1 sh -c "$5"
 elif [ -n "$6" ]; then
     pg_ctlcluster "${6%/*}" "${6#*/}" stop -m "$4" -- -t "$3"
@@ -109,7 +128,10 @@ void stop_server(Target& target, Env& env, Deadline deadline) {
     }
     std::string said;
     // A primary in fast shutdown waits for its standbys, and for ever when one of them is ahead.
-    for (const char* mode : {"fast", "immediate"}) {
+    for (const std::string mode : {"fast", "immediate", "kill"}) {
+        if (target.report.frozen && mode != "kill") {
+            continue;  // it would take the signal when it is let go on
+        }
         const auto share =
             std::min<std::chrono::milliseconds>(deadline.remaining() / 2, seconds(60));
         try {

@@ -12,6 +12,7 @@
 //   server.log          what a server said that was started from here
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,6 +30,12 @@ namespace hooks {
 // The machine of a backend: this one where local_nodes allows it and the address is its own, else
 // by ssh. Blocks on name resolution only.
 std::unique_ptr<Node> make_node(const Backend& backend, const Config& config, Deadline deadline);
+
+// By ssh through the machine of `via`, for a backend that cannot be reached from here. Each login
+// may take `connect_timeout`.
+std::unique_ptr<Node> make_node_through(const Backend& via, const Backend& backend,
+                                        const Config& config,
+                                        std::chrono::milliseconds connect_timeout);
 
 // One node as the steps see it.
 struct Target {
@@ -53,7 +60,8 @@ void end_leftovers(Target& target, Env& env, Deadline deadline);
 // position of the last checkpoint on.
 void look_at_wal(Target& target, Deadline deadline);
 
-// Fast shutdown; when it does not end within half of the time that is left, immediate. Done means
+// Fast shutdown; when it does not end within half of the time that is left, immediate; and SIGKILL
+// for one that takes no signal (it was stopped with SIGSTOP, say) in half of the rest. Done means
 // that no such process is there any more. Throws Error{command} with the end of pg_ctl's words.
 void stop_server(Target& target, Env& env, Deadline deadline);
 

@@ -118,12 +118,17 @@ std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, co
 }
 
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env,
-                                        Deadline deadline) {
+                                        Deadline deadline,
+                                        const std::function<void(const ServerSeen&)>& on_answer) {
     std::vector<std::future<ServerLook>> futures;
     futures.reserve(backends.size());
     for (const Backend& backend : backends) {
-        futures.push_back(std::async(std::launch::async, [&backend, &env, deadline] {
-            return look(backend, env, deadline);
+        futures.push_back(std::async(std::launch::async, [&backend, &env, &on_answer, deadline] {
+            ServerLook result = look(backend, env, deadline);
+            if (on_answer) {
+                on_answer(result.seen);
+            }
+            return result;
         }));
     }
     std::vector<ServerLook> looks;

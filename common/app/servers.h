@@ -1,6 +1,7 @@
 // Looking at the servers, all at once, and what is done to a server in SQL.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,8 +25,10 @@ std::string session_name(const Env& env);
 
 // In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);
-std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env,
-                                        Deadline deadline);
+// `on_answer` is called for each as its answer comes, on a thread of its own.
+std::vector<ServerLook> look_at_servers(
+    const std::vector<Backend>& backends, const Env& env, Deadline deadline,
+    const std::function<void(const ServerSeen&)>& on_answer = {});
 // Reads them again over the connections that are there; reconnects where one is not.
 std::vector<ServerSeen> seen_of(const std::vector<ServerLook>& looks);
 PgConnection* connection_to(const std::vector<ServerLook>& looks, int node_id);

@@ -227,8 +227,11 @@ constexpr std::array options = {
            "How long recovery_1st_stage may take, base backup included."},
     Option{"connect_timeout", "duration", "2s", Scope::all, &store<&Config::connect_timeout>,
            "How long one node may take to answer before it counts as unreachable."},
-    Option{"fence_timeout", "duration", "2s", Scope::all, &store<&Config::fence_timeout>,
-           "How long a promotion waits for a primary that does not answer to be stopped."},
+    Option{
+        "fence_timeout", "duration", "2s", Scope::all, &store<&Config::fence_timeout>,
+        "How long ssh may take to reach the host of a primary that does not answer, from here and "
+        "through a standby that still streams from it. Counted from the first look on, beside "
+        "connect_timeout."},
     Option{"stall_timeout", "duration", "2min", Scope::all, &store<&Config::stall_timeout>,
            "How long a rewind may go without any progress until it is ended. A source that is "
            "frozen or was lost shows itself by that, while the time that a copy takes has no "

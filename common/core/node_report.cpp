@@ -104,6 +104,7 @@ if [ -f "$pgdata/postmaster.pid" ]; then
         if [ "$state" != Z ] && [ "$there" = "$here" ]; then
             runs=yes
             say running "$pid"
+            if [ "$state" = T ]; then say frozen yes; fi
         fi
     fi
 fi
@@ -195,6 +196,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.bin_dir = value;
         } else if (key == "pg_rewind") {
             report.pg_rewind = true;
+        } else if (key == "frozen") {
+            report.frozen = true;
         } else if (key == "running") {
             report.running = true;
         } else if (key == "file") {

@@ -27,6 +27,7 @@ struct NodeReport {
     std::string bin_dir;  // of that major version; empty when none was found
     std::string user;     // who owns PGDATA, and who looked
     std::string owner;
+    bool frozen = false;   // it runs, and is stopped by a signal (SIGSTOP): it obeys SIGKILL only
     bool running = false;  // a live postmaster whose working directory is PGDATA; zombies are not
     bool standby_signal = false;
     bool recovery_signal = false;

@@ -18,6 +18,7 @@
 #include "common/core/shell_quote.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
+#include "common/io/ssh_tunnel.h"
 #include "common/io/tcp_connect.h"
 #include "common/io/user.h"
 
@@ -110,7 +111,14 @@ SshLogin Login::run(Deadline deadline) {
 }
 
 void Login::connect(Deadline deadline) {
-    login_.fd = tcp_connect(options_.host, options_.port, deadline);
+    if (options_.via) {
+        login_.tunnel =
+            std::make_shared<SshTunnel>(*options_.via, options_.host, options_.port, deadline);
+        login_.fd = login_.tunnel->take_socket();
+        login_.where += " through " + login_.tunnel->via();
+    } else {
+        login_.fd = tcp_connect(options_.host, options_.port, deadline);
+    }
     // libssh writes as far as poll(2) says, and would then block on a peer that stands still.
     ::fcntl(login_.fd.get(), F_SETFL, ::fcntl(login_.fd.get(), F_GETFL) | O_NONBLOCK);
     // A server speaks first. Waiting for that here can be cancelled; ssh_connect() cannot.

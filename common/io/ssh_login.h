@@ -22,8 +22,12 @@ struct SessionCloser {
 };
 using SessionHandle = std::unique_ptr<std::remove_pointer_t<ssh_session>, SessionCloser>;
 
+class SshTunnel;
+
 struct SshLogin {
     std::string where;  // "postgres@10.0.0.2 port 22"
+    // Before what uses it, so that it is destroyed last. Shared, because it is incomplete here.
+    std::shared_ptr<SshTunnel> tunnel;
     // libssh leaves a socket that it was given open: ours to close, after the session.
     UniqueFd fd;
     SessionHandle session;

@@ -21,6 +21,8 @@ struct SshOptions {
     // Empty: ~/.ssh/known_hosts, then /etc/ssh/ssh_known_hosts. The home directory is that of the
     // effective user, whatever $HOME says (pgpool may have none).
     std::string known_hosts_file;
+    // Where the connection begins instead of here, for a host that only that machine reaches.
+    std::shared_ptr<const SshOptions> via;
 };
 
 class SshSession {
