@@ -10,13 +10,16 @@
 namespace hooks {
 namespace {
 
-// WORK. The part of pg_basebackup that receives WAL outlives the rest of it, for ever and with the
-// slot in its hands, when the connection of the hook that started it broke.
+// PGDATA. The part of pg_basebackup that receives WAL outlives the rest of it, for ever and with
+// the slot in its hands, when the connection of the hook that started it broke.
 constexpr std::string_view end_leftovers_script = R"sh(
+real=$(readlink -f -- "$1" || printf %s "$1")
 leftovers() {
     for process in /proc/[0-9]*; do
         if [ "$(cat "$process/comm" 2>/dev/null || true)" = pg_basebackup ] &&
-            tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qxF -e "$1/incoming"; then
+            tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
+            grep -qxF -e "$1.pgpool-hooks/incoming" -e "$real.pgpool-hooks/incoming" \
+                -e "$real/pgsql_tmp.pgpool-hooks/incoming"; then
             echo "${process#/proc/}"
         fi
     done
@@ -113,8 +116,8 @@ void look_at_files(Target& target, int expected_major, Deadline deadline) {
 }
 
 void end_leftovers(Target& target, Env& env, Deadline deadline) {
-    const Outcome outcome = target.node->run_script(
-        end_leftovers_script, {target.directory() + ".pgpool-hooks"}, deadline);
+    const Outcome outcome =
+        target.node->run_script(end_leftovers_script, {target.directory()}, deadline);
     if (!outcome.out.empty()) {
         env.log.warn("ended what an earlier run left behind",
                      {{"node", target.node->label()}, {"what", outcome.out}});

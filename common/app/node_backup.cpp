@@ -1,74 +1,82 @@
-// A new data directory beside the old one, swapped in when it is complete.
+// A new data directory beside the old one, or in place of it, swapped in when it is complete.
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
 
 #include "common/app/node_script.h"
 
 namespace hooks {
 namespace {
 
-// PGDATA, WORK, keep (yes or no), MAJOR, INCOMING (an argument so that a look at the node sees who
-// works on it). What says "standby" is in before the swap: whoever starts this directory then gets
-// one. After a rewind that did not end, what stands in PGDATA may be the source's configuration, or
-// half of it; the node's own was saved. A directory with a backup_label was never started as it
-// stands: while there is a previous one, it is not worth to take its place.
-constexpr std::string_view swap_script = R"sh(
-incoming=$5
-test -f "$incoming/global/pg_control"
-if [ -e "$2/rewind-unfinished" ] && [ -d "$2/configuration" ]; then
-    cp -pR -- "$2/configuration/." "$incoming/"
-elif [ "$3" = yes ]; then
-    cd -- "$1"
-    for file in *.conf *.crt *.key *.pem conf.d; do
-        if [ -e "$file" ]; then cp -pR -- "$file" "$incoming/"; fi
-    done
-    cd /
-fi
-if [ "$4" -ge 12 ]; then
-    : >>"$incoming/standby.signal"
-else
-    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$incoming/recovery.conf"
-fi
-chmod 700 -- "$incoming"
-sync
-old=$2/previous
-if [ -d "$old" ] && [ -f "$1/backup_label" ]; then old=$2/discarded; fi
-if [ -e "$1" ]; then
-    rm -rf -- "$old"
-    mv -T -- "$1" "$old"
-fi
-if ! mv -T -- "$incoming" "$1"; then
-    if [ ! -e "$1" ] && [ -e "$old" ]; then mv -T -- "$old" "$1"; fi
-    exit 1
-fi
-rm -f -- "$2/rewind-unfinished"
-sync
-rm -rf -- "$2/discarded"
-)sh";
-
-// PGDATA, WORK
-constexpr std::string_view undo_swap_script = R"sh(
-for old in discarded previous; do
-    if [ ! -e "$1" ] && [ -d "$2/$old" ]; then mv -T -- "$2/$old" "$1"; fi
+// WORK, then for each place its path and its room. The rooms of earlier runs stay in the list:
+// what they hold is removed after the proof.
+constexpr std::string_view rooms_script = R"sh(
+umask 077
+mkdir -p -- "$1"
+work=$1
+shift
+touch "$work/rooms"
+while [ $# -ge 2 ]; do
+    mkdir -p -- "$2"
+    rm -rf -- "$2/incoming" "$2/discarded"
+    line=$(printf '%s\t%s' "$1" "$2")
+    grep -qxF -e "$line" "$work/rooms" || printf '%s\n' "$line" >>"$work/rooms"
+    shift 2
 done
 )sh";
 
-// In the work directory. A failure to clean up is no failure of what was done before it.
-void remove(Target& target, Env& env, const std::vector<std::string>& names, Deadline deadline) {
-    for (const std::string& name : names) {
-        const std::string path = target.report.work_directory + "/" + name;
-        std::string why;
-        try {
-            const Outcome outcome = target.node->run_script("rm -rf -- \"$1\"", {path}, deadline);
-            why = outcome.ok() ? "" : outcome.describe();
-        } catch (const Error& error) {
-            why = error.what();
-        }
-        if (!why.empty()) {
-            env.log.warn("could not be removed; remove it by hand",
-                         {{"node", target.node->label()}, {"directory", path}, {"why", why}});
-        }
-    }
+// WORK, PGPASSFILE, SECONDS without progress (five times that at the beginning), whether the old
+// data goes (yes or no), then pg_basebackup and its arguments. Its first file proves the
+// connection, the permission, the slot, the checkpoint and the program: the old data goes then, and
+// not before.
+constexpr std::string_view copy_script = R"sh(
+work=$1
+seconds=$3
+goes=$4
+if [ -n "$2" ]; then export PGPASSFILE="$2"; fi
+shift 4
+tab=$(printf '\t')
+remove_old() {
+    : >"$work/backup-unfinished"
+    sync -f "$work" 2>/dev/null || sync
+    while IFS= read -r old; do rm -rf -- "$old"; done <"$work/old"
+    goes=no
+    echo "the copy arrives: the old data is removed"
 }
+arrived() {
+    while IFS=$tab read -r current room; do
+        if [ -n "$(find "$room/incoming" -type f -size +0 2>/dev/null | head -n 1)" ]; then
+            return 0
+        fi
+    done <"$work/rooms"
+    return 1
+}
+: >"$work/backup.log"
+"$@" &
+pid=$!
+alive() { case $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null || true) in '' | Z*) return 1 ;; esac; }
+{
+    # Before anything comes the source does a checkpoint, which may take its time.
+    second=0
+    while [ "$second" -lt "$((seconds * 4))" ] && alive && ! arrived; do
+        sleep 1
+        second=$((second + 1))
+    done
+    watch "$pid" "$work/backup.log" "$seconds"
+} </dev/null >/dev/null 2>&1 &
+watcher=$!
+trap 'kill "$pid" "$watcher" 2>/dev/null; exit 1' HUP INT TERM
+while [ "$goes" = yes ] && alive; do
+    if arrived; then remove_old; else sleep 0.1; fi
+done
+status=0
+wait "$pid" || status=$?
+kill "$watcher" 2>/dev/null || true
+cat "$work/backup.log" >&2
+if [ "$status" -ne 0 ]; then exit "$status"; fi
+if [ "$goes" = yes ]; then remove_old; fi
+)sh";
 
 // The source's settings come with its files; only the port must be the node's own.
 void set_port(Target& target, const std::string& directory, Deadline deadline) {
@@ -82,17 +90,74 @@ void set_port(Target& target, const std::string& directory, Deadline deadline) {
         const std::string port = std::to_string(target.backend.port);
         if (std::string_view(name) == "postgresql.auto.conf") {
             file.remove("port");
-        } else if (file.value("port").value_or(port) != port) {
-            file.set("port", port);  // where it is set elsewhere, it is right already or not ours
+        } else if (file.value("port").value_or("") != port) {
+            file.set("port", port);  // without a line, the source's is the default
         }
         target.node->replace_file(path, file.text(), deadline);
     }
 }
 
+std::string escaped(std::string_view path) {
+    std::string out;
+    for (const char c : path) {
+        out += c == '=' ? "\\=" : std::string(1, c);
+    }
+    return out;
+}
+
+std::vector<std::string> backup_words(const Target& target, const BackupPlan& plan,
+                                      const Conninfo& source, const std::string& slot) {
+    std::vector<std::string> words = {target.report.bin_dir + "/pg_basebackup",
+                                      "-D",
+                                      room_of(plan.site.data()) + "/incoming",
+                                      "-d",
+                                      source.str(),
+                                      "-X",
+                                      "stream",
+                                      "-c",
+                                      "fast",
+                                      "-S",
+                                      slot,
+                                      "--progress",
+                                      "--no-password"};
+    for (const BackupPlace& place : plan.site.places) {
+        const std::string incoming = room_of(place) + "/incoming";
+        if (place.kind == PlaceKind::wal) {
+            words.push_back("--waldir=" + incoming);
+        }
+        for (const SourceTablespace& each : plan.size.tablespaces) {
+            if (place.kind == PlaceKind::tablespace && each.oid == place.oid) {
+                words.insert(words.end(), {"-T", escaped(each.location) + "=" + escaped(incoming)});
+            }
+        }
+    }
+    return words;
+}
+
+Outcome copy(Target& target, const BackupPlan& plan, std::vector<std::string> words, int major,
+             Env& env, const LineSink& on_line, Deadline deadline) {
+    if (plan.choice.in_place) {
+        std::string old;
+        for (const BackupPlace& place : plan.site.places) {
+            for (const std::string& name : old_entries(place, plan.site, major)) {
+                old += place.path + "/" + name + "\n";
+            }
+        }
+        target.node->replace_file(target.report.work_directory + "/old", old, deadline);
+    }
+    const auto stall = std::chrono::duration_cast<std::chrono::seconds>(env.config.stall_timeout);
+    words.insert(words.begin(), {target.report.work_directory, target.options.passfile,
+                                 std::to_string(std::max<long>(1, stall.count())),
+                                 plan.choice.in_place ? "yes" : "no"});
+    return target.node->run_script(std::string(watch_function) + std::string(copy_script), words,
+                                   deadline, on_line);
+}
+
 }  // namespace
 
-void base_backup(Target& target, const Conninfo& source, const std::string& slot,
-                 bool keep_configuration, int major, Env& env, Deadline deadline) {
+void base_backup(Target& target, const BackupPlan& plan, const Conninfo& source,
+                 const std::string& slot, bool keep_configuration, int major, Env& env,
+                 Deadline deadline) {
     const NodeReport& report = target.report;
     if (report.bin_dir.empty()) {
         throw Error(
@@ -100,66 +165,42 @@ void base_backup(Target& target, const Conninfo& source, const std::string& slot
             fmt::format("{}: no programs of PostgreSQL {} were found", target.node->label(), major),
             "Set postgres_bin_dir in hooks.conf.");
     }
-    if (report.symbolic_link || report.mount_point || !report.parent_writable) {
-        throw Error(ErrorKind::refused,
-                    fmt::format("{}: no base backup can be made beside {}: {}",
-                                target.node->label(), target.directory(),
-                                report.mount_point     ? "it is a mount point"
-                                : report.symbolic_link ? "it is a symbolic link"
-                                                       : "its parent directory is not writable"),
-                    "Rebuild this node by hand, or move its data directory.");
+    std::vector<std::string> rooms = {report.work_directory};
+    for (const BackupPlace& place : plan.site.places) {
+        rooms.insert(rooms.end(), {place.path, room_of(place)});
     }
-    const std::string& work = report.work_directory;
-    const std::string incoming = work + "/incoming";
-    must(target.node->run_script("umask 077; mkdir -p -- \"$1\"; rm -rf -- \"$1/incoming\"", {work},
-                                 deadline),
-         target, "preparing the base backup");
-    Command command;
-    command.argv = {report.bin_dir + "/pg_basebackup",
-                    "-D",
-                    incoming,
-                    "-d",
-                    source.str(),
-                    "-X",
-                    "stream",
-                    "-c",
-                    "fast",
-                    "-S",
-                    slot,
-                    "--progress",
-                    "--no-password"};
-    add_passfile(command, target);
+    must(target.node->run_script(rooms_script, rooms, deadline), target,
+         "preparing the base backup");
+    bool removed = false;
     Progress progress(env, target, "pg_basebackup");
-    must(target.node->run(command, deadline, [&](bool, std::string_view line) { progress(line); }),
-         target,
-         fmt::format("base backup beside {} (the old data is untouched)", target.directory()));
+    const Outcome outcome = copy(
+        target, plan, backup_words(target, plan, source, slot), major, env,
+        [&](bool, std::string_view line) {
+            removed = removed || line.starts_with("the copy arrives");
+            env.past_no_return = env.past_no_return || removed;
+            progress(line);
+        },
+        deadline);
+    if (!outcome.ok()) {
+        end_leftovers(target, env, deadline);
+        remove_incoming(target, env, deadline);
+        const bool full = outcome.err.find("No space left on device") != std::string::npos;
+        throw Error(
+            ErrorKind::command,
+            fmt::format("{}: base backup of {} ({}): {}{}", target.node->label(),
+                        target.directory(),
+                        removed ? "the old data was removed as base_backup says"
+                                : "the old data is untouched",
+                        outcome.describe(), full ? "; before it began: " + plan.choice.reason : ""),
+            full ? "Free or add space there, then run pcp_recovery_node." : "");
+    }
     if (!keep_configuration) {
-        set_port(target, incoming, deadline);
+        set_port(target, room_of(plan.site.data()) + "/incoming", deadline);
     }
     if (target.still_wanted) {
         target.still_wanted();  // the copy took its time
     }
-    must(target.node->run_script(swap_script,
-                                 {target.directory(), work, keep_configuration ? "yes" : "no",
-                                  std::to_string(major), incoming},
-                                 deadline),
-         target, "swapping the base backup in");
-}
-
-void undo_swap(Target& target, Env& env, Deadline deadline) {
-    must(target.node->run_script(undo_swap_script,
-                                 {target.directory(), target.report.work_directory}, deadline),
-         target, "taking back an interrupted swap");
-    env.log.warn("an earlier run was cut off while it put a base backup in place; taken back",
-                 {{"node", target.node->label()}, {"directory", target.directory()}});
-}
-
-void remove_previous(Target& target, Env& env, Deadline deadline) {
-    remove(target, env, {"previous", "discarded"}, deadline);
-}
-
-void remove_incoming(Target& target, Env& env, Deadline deadline) {
-    remove(target, env, {"incoming"}, deadline);
+    swap_in(target, plan.site, keep_configuration, major, deadline);
 }
 
 }  // namespace hooks

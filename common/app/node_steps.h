@@ -1,15 +1,25 @@
 // What is done to the files and the server of one node, by commands run there.
 //
-// Everything that must survive a replaced data directory stands beside it, in PGDATA.pgpool-hooks:
+// Everything that must survive a replaced data directory stands beside it, in PGDATA.pgpool-hooks
+// (in ~/.pgpool-hooks where that cannot be made):
 //   rewind-unfinished   marker of a rewind that did not end, and how far it came
 //   rewind.log          what pg_rewind said; tells whether it began to write
 //   configuration/      the node's own configuration while the source's is in its place
 //   settings/           its recovery settings, for whoever ends the rewind
 //   pg_control.*        the control file before a rewind, and that of one that broke off
-//   incoming/           a base backup that is being made
-//   previous/           the old data directory until the new one has proved itself
-//   discarded/          a base backup that was never started, while the next takes its place
+//   backup-unfinished   marker: the old data was removed for a base backup that did not end
+//   old                 what that base backup removes
+//   backup.log          why a base backup was ended
+//   rooms               directories and the rooms of their new and old files
+//   swap                journal: the new files are taking the place of the old ones
+//   swapped             the same, done, until the new ones have proved themselves
+//   trimmed/            WAL that the source does not have, until the proof
 //   server.log          what a server said that was started from here
+// A room is this directory, or one on the same filesystem as what it is for (room_of()):
+//   incoming/           a base backup that is being made
+//   previous/           the old files until the new ones have proved themselves; previous-2/ when
+//                       that never came
+//   discarded/          a base backup that was never started, while the next takes its place
 #pragma once
 
 #include <chrono>
@@ -19,6 +29,7 @@
 #include <vector>
 
 #include "common/app/env.h"
+#include "common/core/backup_layout.h"
 #include "common/core/node_report.h"
 #include "common/core/recovery_conf.h"
 #include "common/core/rescue.h"
@@ -114,12 +125,24 @@ void wait_for_rewind(Target& target, Env& env, Deadline deadline);
 // unfinished_marker). Look again afterwards. `major`: of the source.
 void settle_rewind(Target& target, int major, Env& env, Deadline deadline);
 
-// Throws Error{command}; the old data directory is in its place then. `keep_configuration`: the
-// node's own configuration files go into the new one; else the source's stay, with this port.
-void base_backup(Target& target, const Conninfo& source, const std::string& slot,
-                 bool keep_configuration, int major, Env& env, Deadline deadline);
-// A swap of an earlier run that was cut off between its two moves is taken back.
-void undo_swap(Target& target, Env& env, Deadline deadline);
+// What a base backup needs and where it goes. Reads only.
+struct BackupPlan {
+    BackupSize size;
+    BackupSite site;
+    BackupChoice choice;
+};
+BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy policy,
+                       Deadline deadline);
+// Throws Error{command} that says what became of the old data. `keep_configuration`: the node's own
+// configuration files go into the new directory; else the source's stay, with this port.
+void base_backup(Target& target, const BackupPlan& plan, const Conninfo& source,
+                 const std::string& slot, bool keep_configuration, int major, Env& env,
+                 Deadline deadline);
+// Puts a complete base backup in place of what is there.
+void swap_in(Target& target, const BackupSite& site, bool keep_configuration, int major,
+             Deadline deadline);
+// The same, of an earlier run that was cut off in between.
+void finish_swap(Target& target, Env& env, Deadline deadline);
 // After the proof. What cannot be removed is a warning: the node is as it should be.
 void remove_previous(Target& target, Env& env, Deadline deadline);
 // What a base backup that was cut off left. Only for who holds the node's lock.

@@ -44,6 +44,7 @@ class Rejoin {
     TargetFacts look(Deadline deadline);
     TargetFacts look_when_reachable();
     Decision decide();
+    void forecast_backup();
     bool perform(const Step& step);
     RecoverySettings settings() const;
     bool look_again_after(int rewinds);
@@ -58,6 +59,7 @@ class Rejoin {
     std::optional<SourceFacts> source_;
     Conninfo present_;  // the target's primary_conninfo before anything was changed
     bool same_cluster_ = false;
+    std::optional<BackupPlan> backup_;
     std::optional<RejoinVerdict> verdict_;
     std::optional<RescuedWal> rescued_;  // in any round
     std::optional<Proof> proof_;
@@ -97,12 +99,12 @@ TargetFacts Rejoin::look(Deadline deadline) {
         wait_for_rewind(target_, env_, copy_deadline_);
     }
     look_at_files(target_, source_->major, deadline);
-    if (target_.report.unfinished_marker && !env_.dry_run) {
-        settle_rewind(target_, source_->major, env_, deadline);
+    if (target_.report.interrupted_swap && !env_.dry_run) {
+        finish_swap(target_, env_, deadline);
         look_at_files(target_, source_->major, deadline);
     }
-    if (target_.report.interrupted_swap && !env_.dry_run) {
-        undo_swap(target_, env_, deadline);
+    if (target_.report.unfinished_marker && !env_.dry_run) {
+        settle_rewind(target_, source_->major, env_, deadline);
         look_at_files(target_, source_->major, deadline);
     }
     if (present_.empty()) {
@@ -202,16 +204,24 @@ Decision Rejoin::decide() {
     const TargetFacts target = env_.timings.measure("inspect", [&] {
         return in_context("looking at the node", [&] { return look_when_reachable(); });
     });
-    // While it was looked at, or waited for, it went on to stream, or a rewind to copy: compared with
-    // where the primary was before, it would seem to be ahead, and its history another one.
+    // While it was looked at, or waited for, it went on to stream, or a rewind to copy: compared
+    // with where the primary was before, it would seem to be ahead, and its history another one.
     look_at_source();
     same_cluster_ = target.system_identifier &&
                     *target.system_identifier == source_->system_identifier &&
                     target.major == source_->major;
     verdict_ = judge_rejoin(*source_, target, policy_);
+    std::optional<RejoinVerdict> possible_rewind;
     if (verdict_->action == RejoinAction::rewind) {
+        possible_rewind = verdict_;
         read_copy_sizes(*primary_, *source_, quick());
         verdict_ = judge_rejoin(*source_, target, policy_);
+    }
+    if (verdict_->action == RejoinAction::base_backup) {
+        forecast_backup();
+        if (possible_rewind && (backup_->choice.refused || backup_->choice.in_place)) {
+            verdict_ = possible_rewind;  // it copies as much, and keeps the node's own files
+        }
     }
     if (verdict_->diverged && (verdict_->action == RejoinAction::rewind ||
                                verdict_->action == RejoinAction::base_backup)) {
@@ -223,6 +233,28 @@ Decision Rejoin::decide() {
                                                 verdict_->diverged->first.value)}});
     }
     return plan_rejoin(*verdict_, *source_, target, policy_);
+}
+
+// Before anything is touched: whether a base backup fits, and where.
+void Rejoin::forecast_backup() {
+    if (!env_.dry_run) {
+        remove_incoming(target_, env_, quick());  // it would count as used
+    }
+    backup_ = plan_backup(target_, *primary_, env_.config.base_backup, quick());
+    policy_.backup_in_place = backup_->choice.in_place;
+    if (backup_->choice.refused) {
+        verdict_->rule = "R10";
+        verdict_->action = RejoinAction::refuse;
+        verdict_->reason += "; " + backup_->choice.reason;
+        verdict_->next = backup_->choice.next;
+        return;
+    }
+    env_.log.info("base backup",
+                  {{"node", std::to_string(job_.target.id)},
+                   {"forecast", backup_->choice.reason},
+                   {"old_data", backup_->choice.in_place ? "removed when the copy begins to arrive"
+                                                         : "kept until the new one is proved"}});
+    verdict_->reason += " (" + backup_->choice.reason + ")";
 }
 
 RecoverySettings Rejoin::settings() const {
@@ -277,7 +309,7 @@ bool Rejoin::perform(const Step& step) {
         }
         rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
-        base_backup(target_, backup_source(job_.source, env_.config, source_->major),
+        base_backup(target_, *backup_, backup_source(job_.source, env_.config, source_->major),
                     slot_name(job_.target.id), same_cluster_ && target_.report.data_directory,
                     source_->major, env_, copy_deadline_);
     } else if (std::holds_alternative<WriteRecoverySettings>(step)) {

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/core/backup_layout.h"
 #include "common/core/error.h"
 #include "common/core/recovery_conf.h"
 
@@ -36,6 +37,7 @@ std::string lower(std::string_view text) {
 // convert(): from text to a value. `type` is that of the row.
 
 constexpr std::string_view choice_separator = " | ";
+constexpr std::string_view tablespace_map_type = "/old=/new pairs";
 
 // The place of `text` in a type such as "promote | refuse".
 std::size_t choice(std::string_view text, std::string_view type) {
@@ -56,6 +58,9 @@ void convert(std::string_view text, std::string_view type, std::string& out) {
     }
     if (type.find(choice_separator) != std::string_view::npos) {
         choice(text, type);
+    }
+    if (type == tablespace_map_type) {
+        parse_tablespace_map(text);
     }
     out = text;
 }
@@ -233,7 +238,8 @@ constexpr std::array options = {
         "through a standby that still streams from it. Counted from the first look on, beside "
         "connect_timeout."},
     Option{"stall_timeout", "duration", "2min", Scope::all, &store<&Config::stall_timeout>,
-           "How long a rewind may go without any progress until it is ended. A source that is "
+           "How long a rewind or a base backup may go without any progress until it is ended. A "
+           "source that is "
            "frozen or was lost shows itself by that, while the time that a copy takes has no "
            "limit."},
     Option{"candidate", "most_advanced | pgpool", "most_advanced", Scope::all,
@@ -253,9 +259,15 @@ constexpr std::array options = {
         "are lost with it."},
     Option{"rejoin_old_primary", "on/off", "on", Scope::all, &store<&Config::rejoin_old_primary>,
            "Whether an old primary that is dead or stale is repaired without being asked for."},
-    Option{"base_backup", "keep_old | never", "keep_old", Scope::all, &store<&Config::base_backup>,
-           "Whether a node that cannot be rewound may be rebuilt. The old data directory is kept "
-           "until its replacement is proved."},
+    Option{"base_backup", "keep_old | keep_if_space | in_place | never", "keep_old", Scope::all,
+           &store<&Config::base_backup>,
+           "Whether a node that cannot be rewound may be rebuilt. The old data is kept until its "
+           "replacement is proved, or only where both fit, or removed when the copy begins to "
+           "arrive."},
+    Option{"tablespace_map", tablespace_map_type, "", Scope::one_node,
+           &store<&NodeOptions::tablespace_map>,
+           "Where tablespaces of the primary go on this node in a base backup.",
+           "where the node has them, else the same path"},
     Option{"failed_standby_slot", "keep_if_bounded | keep | drop", "keep_if_bounded", Scope::all,
            &store<&Config::failed_standby_slot>,
            "What becomes of the slot of a standby that failed. A kept slot saves the standby a "

@@ -18,7 +18,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 enum class CandidateChoice { most_advanced, pgpool };
 enum class UnfencedPrimary { promote, refuse };
-enum class BaseBackupPolicy { keep_old, never };
+enum class BaseBackupPolicy { keep_old, keep_if_space, in_place, never };
 enum class RelaxSynchronous { off, until_standby_returns };
 enum class FailedStandbySlot { keep_if_bounded, keep, drop };
 
@@ -33,7 +33,8 @@ struct NodeOptions {
     std::string application_name;  // empty: backend_application_name, else the slot's name
     std::string start_command;     // empty: pg_ctl, pg_ctlcluster or systemctl, as found
     std::string stop_command;
-    std::string passfile;  // as seen on that node, for its primary_conninfo
+    std::string passfile;        // as seen on that node, for its primary_conninfo
+    std::string tablespace_map;  // "/old=/new,...", where the source's tablespaces go
 };
 
 struct Config {

@@ -18,9 +18,13 @@ say() { printf '%s: %s\n' "$1" "$2"; }
 
 say user "$(id -un)"
 work=$pgdata.pgpool-hooks
-say work_directory "$work"
 parent=$(dirname -- "$pgdata")
-if [ -w "$parent" ]; then say parent_writable yes; fi
+if [ -w "$parent" ]; then
+    say parent_writable yes
+elif [ -d "$parent" ] && [ ! -d "$work" ] && [ -n "${HOME:-}" ]; then
+    work=$HOME/.pgpool-hooks/$(printf %s "$pgdata" | sed -e 's/_/__/g' -e 's,/,_,g').pgpool-hooks
+fi
+say work_directory "$work"
 marker=$work/rewind-unfinished
 if [ -e "$marker" ]; then
     say unfinished_marker yes
@@ -38,6 +42,7 @@ fi
 if [ -L "$pgdata" ]; then say symbolic_link yes; fi
 if mountpoint -q -- "$pgdata" 2>/dev/null; then say mount_point yes; fi
 here=$(cd -- "$pgdata" 2>/dev/null && pwd -P || true)
+real=${here:-$(readlink -f -- "$pgdata" || printf %s "$pgdata")}
 attached=
 for process in /proc/[0-9]*; do
     { read -r name <"$process/comm"; } 2>/dev/null || continue
@@ -49,11 +54,13 @@ for process in /proc/[0-9]*; do
         pg_rewind | pg_basebackup | sh) # sh: a swap or a rewind that goes on after its hook
             if tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
                 if [ "$name" = sh ]; then
-                    grep -qxF -e "$work/incoming" -e "$marker"
+                    grep -qxF -e "$marker" -e "$work/incoming" -e "$real.pgpool-hooks/incoming" \
+                        -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 else
                     grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
                         -e "--target-pgdata=$pgdata" -e "$work/incoming" \
-                        -e "$(readlink -f -- "$pgdata").pgpool-hooks.rewinding"
+                        -e "$real.pgpool-hooks/incoming" -e "$real.pgpool-hooks.rewinding" \
+                        -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 fi; then
                 say busy "$name, pid ${process#/proc/}"
             fi ;;
@@ -68,14 +75,13 @@ version=$3
 if [ -f "$pgdata/PG_VERSION" ]; then
     version=$(cat -- "$pgdata/PG_VERSION")
     say pg_version "$version"
-elif [ ! -e "$pgdata" ] || [ -z "$(ls -A -- "$pgdata")" ]; then
+elif [ ! -e "$pgdata" ] || [ -e "$work/backup-unfinished" ] ||
+    [ -z "$(ls -A -- "$pgdata" | grep -vxF -e lost+found -e pgsql_tmp.pgpool-hooks)" ]; then
     say empty yes
 elif [ ! -d "$pgdata/base" ] && [ ! -d "$pgdata/global" ] && [ ! -d "$pgdata/pg_wal" ]; then
     say foreign "$(ls -A -- "$pgdata" | head -n 3 | tr '\n' ' ')"
 fi
-if [ ! -e "$pgdata" ] && [ -d "$work/previous" ] && [ -f "$work/incoming/global/pg_control" ]; then
-    say interrupted_swap yes
-fi
+if [ -e "$work/swap" ]; then say interrupted_swap yes; fi
 serves() { [ -x "$1/postgres" ] && "$1/postgres" --version | grep -q " $version[.a-z]"; }
 if [ -n "$bin" ]; then
     serves "$bin" || { echo "$bin holds no PostgreSQL $version" >&2; exit 1; }

@@ -44,7 +44,7 @@ struct NodeReport {
     bool mount_point = false;       // PGDATA itself is one
     bool symbolic_link = false;     // PGDATA itself is one
     std::string busy;               // "pg_rewind, pid 4711": somebody works on these files
-    bool interrupted_swap = false;  // it stands in previous/, and its replacement in incoming/
+    bool interrupted_swap = false;  // a base backup is half in place
     Known<ControlData> control;
     std::string history;  // content of the history file of its timeline, when there is one
 };

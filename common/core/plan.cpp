@@ -78,9 +78,10 @@ struct Describe {
                 true};
     }
     Texts operator()(const BaseBackup& s) const {
-        return {"base_backup", fmt::format("base backup of {} for {} beside its data "
-                                           "directory, then swap",
-                                           node_name(s.source), node_name(s.node))};
+        return {"base_backup",
+                fmt::format("base backup of {} for {} {}, then swap", node_name(s.source),
+                            node_name(s.node),
+                            s.in_place ? "in place of its old data" : "beside its data directory")};
     }
     Texts operator()(const WriteRecoverySettings& s) const {
         return {"write_settings", fmt::format("write the recovery settings of {}: standby of "

@@ -74,6 +74,7 @@ struct BaseBackup {  // into a directory beside the old one, swapped in when com
     int node = 0;
     int source = 0;
     bool loses_wal = false;
+    bool in_place = false;  // the old data goes as soon as the copy arrives
 };
 struct WriteRecoverySettings {
     int node = 0;

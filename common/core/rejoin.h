@@ -64,6 +64,7 @@ struct RejoinPolicy {
     bool online_recovery = false;
     // What an attempt to rewind came back with: it is not tried again.
     std::string rewind_obstacle;
+    bool backup_in_place = false;  // the forecast says so
 };
 
 enum class RejoinAction { wait, refuse, stop_and_look_again, follow, trim, rewind, base_backup };

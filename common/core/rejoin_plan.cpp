@@ -78,7 +78,7 @@ Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetF
         case RejoinAction::base_backup:
             slot();
             rescue();
-            add(BaseBackup{node, s.node, v.diverged.has_value()});
+            add(BaseBackup{node, s.node, v.diverged.has_value(), policy.backup_in_place});
             add(WriteRecoverySettings{node, s.node});
             finish();
             return plan;

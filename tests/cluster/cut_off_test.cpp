@@ -57,18 +57,6 @@ TEST_F(CutOff, ASegmentMadeAheadDoesNotHideWhereTheWalEnds) {
     expect_history(cluster, "rule=R06 exit=0 verdict=\"node 0");
 }
 
-TEST_F(CutOff, ASwapBetweenItsTwoMovesIsTakenBack) {
-    cluster.stop_postgres(2);
-    shell("mkdir -p " + work() + "/incoming/global && touch " + work() +
-          "/incoming/global/pg_control && mv " + cluster.data_directory(2) + " " + work() +
-          "/previous");
-    const Outcome first = first_stage();
-    EXPECT_EQ(first.exit_code, 0) << first.err;
-    EXPECT_NE(first.err.find("rule=R06"), std::string::npos) << first.err;
-    EXPECT_FALSE(exists(work() + "/incoming"));
-    expect_started();
-}
-
 TEST_F(CutOff, ASwapThatGoesOnAfterItsHookIsWaitedFor) {
     cluster.stop_postgres(2);
     shell("mkdir " + work() + " && touch " + work() + "/rewind-unfinished");
@@ -81,12 +69,12 @@ TEST_F(CutOff, ASwapThatGoesOnAfterItsHookIsWaitedFor) {
 
 TEST_F(CutOff, WhatStoodThereFirstIsKeptUntilABaseBackupIsProved) {
     cluster.stop_postgres(2);
-    shell("touch " + cluster.data_directory(2) + "/original && mkdir " + work() + " && touch " +
+    shell("touch " + cluster.data_directory(2) + "/base/original && mkdir " + work() + " && touch " +
           work() + "/rewind-unfinished");
     EXPECT_EQ(first_stage().exit_code, 0);
     // The second replaces one that was never started.
     EXPECT_EQ(first_stage().exit_code, 0);
-    EXPECT_TRUE(exists(work() + "/previous/original"));
+    EXPECT_TRUE(exists(work() + "/previous/base/original"));
     expect_started();
     EXPECT_FALSE(exists(work() + "/previous"));
     EXPECT_FALSE(exists(work() + "/discarded"));

@@ -266,7 +266,7 @@ TEST(OptionTable, HasEachNameOnceAndADefaultOrWhatEmptyMeans) {
         EXPECT_FALSE(row.text.empty()) << row.name;
         EXPECT_TRUE(row.per_node || !row.node_only) << row.name;
     }
-    EXPECT_EQ(names.size(), 36U);
+    EXPECT_EQ(names.size(), 37U);
 }
 
 std::string longest_line(const std::string& text) {

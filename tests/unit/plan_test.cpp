@@ -43,6 +43,8 @@ const StepCase step_cases[] = {
      "keep WAL 0/5000110 to 0/60000A0 of node 0, which would be lost, outside its data directory",
      false},
     {Rewind{0, 1}, "rewind", "rewind node 0 to node 1", true},
+    {BaseBackup{0, 1, false, true}, "base_backup",
+     "base backup of node 1 for node 0 in place of its old data, then swap", false},
     {BaseBackup{0, 1}, "base_backup",
      "base backup of node 1 for node 0 beside its data directory, then swap", false},
     {WriteRecoverySettings{0, 1}, "write_settings",
