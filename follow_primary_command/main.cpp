@@ -21,6 +21,7 @@ namespace {
 
 // How long pgpool's follow loop is held up by one node at most; after that a worker goes on.
 constexpr std::chrono::seconds quick_part{10};
+constexpr Milliseconds short_look{500};
 
 class Follow {
   public:
@@ -65,8 +66,14 @@ class Follow {
         if (!looks_.empty()) {
             return;
         }
-        looks_ = look_at_servers({source_, target_}, env_);
-        if (!looks_.front().seen.is_primary()) {
+        // A worker comes to its own look at both, which waits as long as it takes.
+        const Milliseconds patience = env_.worker
+                                          ? std::min(env_.config.connect_timeout, short_look)
+                                          : env_.config.connect_timeout;
+        looks_ = look_at_servers({source_, target_}, env_, env_.deadline.within(patience));
+        const ServerSeen& source = looks_.front().seen;
+        // Only then somebody else may be the primary.
+        if (source.is_standby() || source.liveness == Liveness::refused) {
             looks_ = look_at_servers(env_.pgpool.backends, env_);
         }
         seen_ = seen_of(looks_);

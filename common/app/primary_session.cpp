@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "common/app/node_lock.h"
 #include "common/app/servers.h"
 #include "common/core/connections.h"
@@ -37,7 +39,10 @@ void PrimarySession::connect(Deadline deadline) {
 void PrimarySession::open(Deadline deadline) {
     // Who waits at a terminal is told at once; a session that was there is worth some time.
     const Deadline patience = deadline.within(seconds(patient_ || expected_ ? 10 : 0));
+    std::optional<Error> cause;
     for (;;) {
+        // The deadline would end this attempt, and hide what the one before it found.
+        const bool short_of_time = patience.remaining() < env_.config.connect_timeout;
         try {
             return connect(deadline);
         } catch (const Error& error) {
@@ -51,7 +56,10 @@ void PrimarySession::open(Deadline deadline) {
                             "Nothing more is done for it; pgpool calls again after each failover.");
             }
             if (patience.expired()) {
-                throw;
+                throw cause && short_of_time ? *cause : error;
+            }
+            if (!cause || !short_of_time) {
+                cause = error;
             }
         }
         pause_for(milliseconds(500), patience);

@@ -27,6 +27,7 @@ class Candidate : public ByHandTest {
 TEST_F(Candidate, AStandbyThatStillReceivesIsStoppedForTheVoteAndFollowsTheNewPrimary) {
     const std::string before = primary_conninfo(1);
     cut_from_hook(0);
+    cluster.kill_sshd(0);  // it cannot be fenced by way of a standby either
     const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_NE(outcome.err.find("walreceivers stopped for the vote"), std::string::npos)

@@ -69,8 +69,8 @@ TEST_F(CutOff, ASwapThatGoesOnAfterItsHookIsWaitedFor) {
 
 TEST_F(CutOff, WhatStoodThereFirstIsKeptUntilABaseBackupIsProved) {
     cluster.stop_postgres(2);
-    shell("touch " + cluster.data_directory(2) + "/base/original && mkdir " + work() + " && touch " +
-          work() + "/rewind-unfinished");
+    shell("touch " + cluster.data_directory(2) + "/base/original && mkdir " + work() +
+          " && touch " + work() + "/rewind-unfinished");
     EXPECT_EQ(first_stage().exit_code, 0);
     // The second replaces one that was never started.
     EXPECT_EQ(first_stage().exit_code, 0);
