@@ -1,4 +1,4 @@
-// failover_command: what to do about a node that pgpool detached. Rules F01 to F08.
+// failover_command: what to do about a node that pgpool detached. Rules F01 to F09.
 #pragma once
 
 #include <optional>
