@@ -1,4 +1,4 @@
-// Rules F01 to F08, one by one; the whole space of facts is walked in failover_space_test.cpp.
+// Rules F01 to F09, one by one; the whole space of facts is walked in failover_space_test.cpp.
 #include "failover_command/decide.h"
 
 #include <gtest/gtest.h>

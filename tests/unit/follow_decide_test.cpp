@@ -1,4 +1,4 @@
-// What follow_primary_command does itself, and what it hands to a worker: rules H01 to H03, and
+// What follow_primary_command does itself, and what it hands to a worker: rules H01 to H04, and
 // those of rejoin for a standby that runs.
 #include "follow_primary_command/decide.h"
 
