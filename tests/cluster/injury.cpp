@@ -174,7 +174,7 @@ void Injury::wait_until_it_shows() const {
         case Fault::disk_full:
             return logged("No space left on device");
         case Fault::disk_read_only:
-            return logged("its parent directory is not writable");
+            return logged("cannot be created");
         case Fault::wrong_password:
             return logged("password authentication failed");
     }
