@@ -91,8 +91,7 @@ std::vector<pid_t> postmasters_of(const std::string& base) {
 std::vector<pid_t> helpers_of(const std::string& base) {
     const std::vector<pid_t> hooks = running_programs_of(base + "/bin");
     std::set<pid_t> found(hooks.begin(), hooks.end());
-    for (const std::string& node : node_directories(base)) {
-        const std::string directory = node + "/ssh";
+    for (const std::string& directory : node_directories(base + "/ssh")) {
         const pid_t sshd = server_with(directory + "/sshd.pid", "sshd", directory + "/sshd_config");
         if (sshd != 0) {
             found.insert(sshd);
