@@ -5,6 +5,7 @@
 
 #include "common/core/backup_layout.h"
 #include "common/core/error.h"
+#include "common/core/report_lines.h"
 
 namespace hooks {
 
@@ -81,16 +82,8 @@ BackupSite parse_backup_site(std::string_view output) {
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         return error == std::errc() ? std::optional(value) : std::nullopt;
     };
-    while (!output.empty()) {
-        const std::size_t newline = output.find('\n');
-        const std::string_view line = output.substr(0, newline);
-        output.remove_prefix(newline == std::string_view::npos ? output.size() : newline + 1);
-        const std::size_t colon = line.find(": ");
-        if (colon == std::string_view::npos) {
-            continue;
-        }
-        const std::string_view key = line.substr(0, colon);
-        const std::string value(line.substr(colon + 2));
+    while (const auto line = next_report_line(output)) {
+        const auto& [key, value] = *line;
         if (key == "end") {
             complete = true;
         } else if (key == "wal_link") {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/core/error.h"
+#include "common/core/report_lines.h"
 #include "common/core/wal_end.h"
 
 namespace hooks {
@@ -170,16 +171,8 @@ NodeReport parse_node_report(std::string_view output) {
     NodeReport report;
     std::string control;
     bool complete = false;
-    while (!output.empty()) {
-        const std::size_t newline = output.find('\n');
-        const std::string_view line = output.substr(0, newline);
-        output.remove_prefix(newline == std::string_view::npos ? output.size() : newline + 1);
-        const std::size_t colon = line.find(": ");
-        if (colon == std::string_view::npos) {
-            continue;  // an empty value: "bin_dir: " trimmed, or an empty line of a history
-        }
-        const std::string_view key = line.substr(0, colon);
-        const std::string value(line.substr(colon + 2));
+    while (const auto line = next_report_line(output)) {
+        const auto& [key, value] = *line;
         if (key == "control") {
             control += value + "\n";
         } else if (key == "history") {

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "common/core/error.h"
+#include "common/core/report_lines.h"
 
 namespace hooks {
 namespace {
@@ -45,16 +46,8 @@ RescuedWal parse_rescue(std::string_view output, Lsn from, Lsn to) {
     rescued.from = from;
     rescued.to = to;
     bool complete = false;
-    while (!output.empty()) {
-        const std::size_t newline = std::min(output.find('\n'), output.size());
-        const std::string_view line = output.substr(0, newline);
-        output.remove_prefix(std::min(newline + 1, output.size()));
-        const std::size_t colon = line.find(": ");
-        if (colon == std::string_view::npos) {
-            continue;
-        }
-        const std::string_view key = line.substr(0, colon);
-        const std::string value(line.substr(colon + 2));
+    while (const auto line = next_report_line(output)) {
+        const auto& [key, value] = *line;
         if (key == "directory") {
             rescued.directory = value;
         } else if (key == "commits") {

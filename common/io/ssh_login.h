@@ -20,7 +20,15 @@ struct SessionCloser {
         ssh_free(session);
     }
 };
+struct ChannelCloser {
+    void operator()(ssh_channel channel) const { ssh_channel_free(channel); }
+};
+struct EventCloser {
+    void operator()(ssh_event event) const { ssh_event_free(event); }
+};
 using SessionHandle = std::unique_ptr<std::remove_pointer_t<ssh_session>, SessionCloser>;
+using ChannelHandle = std::unique_ptr<std::remove_pointer_t<ssh_channel>, ChannelCloser>;
+using EventHandle = std::unique_ptr<std::remove_pointer_t<ssh_event>, EventCloser>;
 
 class SshTunnel;
 

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <chrono>
 #include <string_view>
-#include <type_traits>
 
 #include "common/core/error.h"
 #include "common/io/line_splitter.h"
@@ -29,15 +28,6 @@ constexpr milliseconds kOutputGrace{250};
 constexpr milliseconds kLongestOutputGrace{5000};
 // For the server to take our SIGTERM and the close of the channel.
 constexpr milliseconds kFarewell{100};
-
-struct ChannelCloser {
-    void operator()(ssh_channel channel) const { ssh_channel_free(channel); }
-};
-struct EventCloser {
-    void operator()(ssh_event event) const { ssh_event_free(event); }
-};
-using ChannelHandle = std::unique_ptr<std::remove_pointer_t<ssh_channel>, ChannelCloser>;
-using EventHandle = std::unique_ptr<std::remove_pointer_t<ssh_event>, EventCloser>;
 
 // What the callbacks of one channel leave for the loop. They run inside libssh: nothing may be
 // thrown through it, and a line sink may throw.

@@ -13,7 +13,6 @@
 #include <cstring>
 #include <string_view>
 #include <thread>
-#include <type_traits>
 
 #include "common/core/error.h"
 #include "common/io/ssh_login.h"
@@ -22,15 +21,6 @@ namespace hooks {
 namespace {
 
 constexpr std::size_t kPiece = 32768;
-
-struct ChannelCloser {
-    void operator()(ssh_channel channel) const { ssh_channel_free(channel); }
-};
-struct EventCloser {
-    void operator()(ssh_event event) const { ssh_event_free(event); }
-};
-using ChannelHandle = std::unique_ptr<std::remove_pointer_t<ssh_channel>, ChannelCloser>;
-using EventHandle = std::unique_ptr<std::remove_pointer_t<ssh_event>, EventCloser>;
 
 // What came through the session and is not handed on yet.
 struct Arrived {
