@@ -52,9 +52,10 @@ Line line_of(const ServerSeen& head, const Standbys& all, const ServerSeen* lost
     return line;
 }
 
+// Who followed the lost primary has its rows; a majority on another line has none of them.
 bool better(const Line& left, const Line& right) {
-    return std::tuple(left.members.size(), left.followers) >
-           std::tuple(right.members.size(), right.followers);
+    return std::tuple(left.followers, left.members.size()) >
+           std::tuple(right.followers, right.members.size());
 }
 
 bool has_history(const ServerSeen* standby) {

@@ -10,23 +10,36 @@
 namespace hooks::failover {
 namespace {
 
-// The newest primary besides the detached node.
+// The newest primary besides the detached node; of two alike the lower id, so that every pgpool
+// means the same one.
 const ServerSeen* find_other_primary(const Request& request,
                                      const std::vector<ServerSeen>& servers) {
     const ServerSeen* newest = nullptr;
     for (const ServerSeen& seen : servers) {
         if (seen.backend.id != request.detached && seen.is_primary() &&
-            (newest == nullptr || seen.server->timeline > newest->server->timeline)) {
+            (newest == nullptr || seen.server->timeline > newest->server->timeline ||
+             (seen.server->timeline == newest->server->timeline &&
+              seen.backend.id < newest->backend.id))) {
             newest = &seen;
         }
     }
     return newest;
 }
 
+bool of_one_cluster(const ServerSeen& left, const ServerSeen& right) {
+    return left.server->system_identifier == right.server->system_identifier;
+}
+
+// A primary of the same cluster whose place `newer` has taken.
+bool is_past(const ServerSeen& primary, const ServerSeen& newer) {
+    return primary.is_primary() && newer.is_primary() && of_one_cluster(primary, newer) &&
+           primary.server->timeline < newer.server->timeline;
+}
+
 // A primary whose time is over: a standby already follows a later promotion than its own.
 bool is_stale(const ServerSeen& primary, const std::vector<const ServerSeen*>& candidates) {
     return std::any_of(candidates.begin(), candidates.end(), [&](const ServerSeen* standby) {
-        return standby->server->system_identifier == primary.server->system_identifier &&
+        return of_one_cluster(*standby, primary) &&
                standby->server->timeline > primary.server->timeline;
     });
 }
@@ -105,14 +118,26 @@ Decision replace(const ServerSeen& old, const Candidates& candidates,
                                    was, known.how),
                        servers, fence);
     }
+    const bool may_return = known.answered && known.can_return;
+    if (!known.end && may_return) {
+        return Plan{
+            rule,
+            fmt::format("{} and was stopped {}, but {}: whether {} has all of its WAL cannot "
+                        "be known, so the old primary stays the primary",
+                        was, known.how, known.why_no_end, best.backend.label()),
+            {StartAsPrimary{old.backend.id}}};
+    }
     if (!known.end) {
         return promote(candidates, rule,
-                       fmt::format("{} and was stopped {}, but {}: what it had not sent is lost",
+                       fmt::format("{} and was stopped {}, but {}: what it had not sent stays in "
+                                   "its files",
                                    was, known.how, known.why_no_end),
                        servers, fence);
     }
-    const std::string stopped =
-        fmt::format("{} and was shut down {} with WAL up to {}", was, known.how, known.end->lsn);
+    const std::string stopped = fmt::format(
+        "{} and was {} {} with WAL up to {}", was,
+        known.why_not_clean.empty() ? "shut down" : "stopped (" + known.why_not_clean + ")",
+        known.how, known.end->lsn);
     for (const ServerSeen* candidate : candidates.ranked) {
         if (has_all(*candidate, *known.end)) {
             Candidates chosen = candidates;
@@ -128,7 +153,7 @@ Decision replace(const ServerSeen& old, const Candidates& candidates,
                     {WaitForWal{best.backend.id, known.end->timeline, known.end->lsn},
                      LookAgain{best.backend.id}}};
     }
-    if (known.answered && known.can_return) {
+    if (may_return) {
         return Plan{rule,
                     fmt::format("{}, and no standby received all of that; {} has most, up to {}: "
                                 "the old primary stays the primary",
@@ -136,12 +161,13 @@ Decision replace(const ServerSeen& old, const Candidates& candidates,
                     {StartAsPrimary{old.backend.id}}};
     }
     return promote(candidates, rule,
-                   stopped + ", and no standby received all of that: the rest is lost", servers,
-                   fence);
+                   stopped + ", and no standby received all of that: the rest stays in its files",
+                   servers, fence);
 }
 
-// Where pgpool does not say who was the primary, it may be another node than the detached one: one
-// that is there and does not let us in, or, for who takes no chances, one that does not answer.
+// Where pgpool does not say who was the primary, or the one that it says is a standby, it may be
+// another node than the detached one: one that is there and does not let us in, or, for who takes
+// no chances, one that does not answer.
 const ServerSeen* possible_primary(const Request& request, const std::vector<ServerSeen>& servers,
                                    const Policy& policy, const std::vector<Failed>& failed) {
     for (const ServerSeen& seen : servers) {
@@ -198,7 +224,30 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
                 {DropSlot{primary->backend.id, slot}}};
 }
 
+// Who lost its place to the detached node is still up, and pgpool would find that one.
+Decision past_beside(const ServerSeen& detached, const ServerSeen& past) {
+    return Plan{"F09",
+                fmt::format("{} is a primary of the past, on timeline {}, and pgpool detached the "
+                            "present one, {}, on timeline {}: the former is shut down, and the "
+                            "present one attached again",
+                            past.backend.label(), past.server->timeline, detached.backend.label(),
+                            detached.server->timeline),
+                {StopServer{past.backend.id}, Fence{past.backend.id, detached.backend.id},
+                 LookAgain{past.backend.id}}};
+}
+
 }  // namespace
+
+const ServerSeen* primary_of_standby(const Request& request,
+                                     const std::vector<ServerSeen>& servers) {
+    const ServerSeen* primary = find_server(servers, request.old_primary);
+    if (primary == nullptr || !primary->is_primary()) {
+        if (const ServerSeen* other = find_other_primary(request, servers)) {
+            return other;
+        }
+    }
+    return primary;
+}
 
 Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                 const Policy& policy, const std::vector<Failed>& failed, bool slots_bounded,
@@ -206,14 +255,11 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
     const ServerSeen* detached = find_server(servers, request.detached);
     const ServerSeen* other_primary = find_other_primary(request, servers);
 
-    if (!request.detached_was_primary()) {
-        const ServerSeen* primary = find_server(servers, request.old_primary);
-        if (other_primary != nullptr && (primary == nullptr || !primary->is_primary())) {
-            primary = other_primary;
+    if (detached != nullptr && other_primary != nullptr) {
+        if (is_past(*other_primary, *detached)) {
+            return past_beside(*detached, *other_primary);
         }
-        if (detached != nullptr && detached->is_primary() && other_primary != nullptr &&
-            detached->server->system_identifier == other_primary->server->system_identifier &&
-            detached->server->timeline < other_primary->server->timeline) {
+        if (is_past(*detached, *other_primary)) {
             return Plan{
                 "F09",
                 fmt::format("{} is a primary of the past, on timeline {}: the primary is "
@@ -222,10 +268,20 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
                             other_primary->backend.label(), other_primary->server->timeline),
                 {HandOver{request.detached}}};
         }
-        return standby_was_lost(request, primary, policy, slots_bounded);
     }
     const Candidates found = find_candidates(request, servers, policy, failed);
     const auto& candidates = found.ranked;
+    if (detached != nullptr && detached->is_primary() && old_primary.past_stopped &&
+        !is_stale(*detached, candidates)) {
+        return Plan{"F09",
+                    fmt::format("{} is the primary, and no other node is one any more",
+                                detached->backend.label()),
+                    {HandOver{request.detached}}};
+    }
+    if (!request.detached_was_primary()) {
+        return standby_was_lost(request, primary_of_standby(request, servers), policy,
+                                slots_bounded);
+    }
     const std::uint64_t cluster = common_system_identifier(servers);
     if (other_primary != nullptr && cluster != 0 &&
         other_primary->server->system_identifier != cluster) {
@@ -255,6 +311,15 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
             "F03", fmt::format("{} is already the primary, on timeline {}",
                                other_primary->backend.label(), other_primary->server->timeline)};
     }
+    if (cluster != 0 && detached != nullptr && detached->is_primary() &&
+        detached->server->system_identifier != cluster) {
+        return Refuse{"F03",
+                      fmt::format("{} runs as a primary of another cluster than most of the nodes: "
+                                  "it is not ours to stop",
+                                  detached->backend.label()),
+                      fmt::format("Look whose server that is. When it is out of the way, run "
+                                  "pcp_promote_node for the standby that shall be the primary.")};
+    }
     const bool down = old_primary.stopped || old_primary.host == OldPrimary::Host::down;
     if (candidates.empty() && detached != nullptr && old_primary.stopped && old_primary.answered &&
         old_primary.can_return) {
@@ -282,10 +347,15 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
             what_would_help(request, servers)};
     }
 
-    if (request.old_primary < 0) {
+    if (request.old_primary < 0 || (detached != nullptr && detached->is_standby())) {
         if (const ServerSeen* other = possible_primary(request, servers, policy, failed)) {
             return Refuse{"F06",
-                          fmt::format("pgpool does not know who was the primary, and it may be {}",
+                          fmt::format("{}, and it may be {}",
+                                      request.old_primary < 0
+                                          ? "pgpool does not know who was the primary"
+                                          : fmt::format("{} is a standby, so another node was the "
+                                                        "primary",
+                                                        detached->backend.label()),
                                       other->describe()),
                           fmt::format("Make sure that node {} is no primary, then run "
                                       "pcp_promote_node for node {}.",

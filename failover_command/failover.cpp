@@ -6,6 +6,7 @@
 
 #include "common/app/run_hook.h"
 #include "common/io/poll.h"
+#include "common/io/signals.h"
 
 namespace hooks::failover {
 
@@ -44,6 +45,15 @@ Verdict Failover::run_or_restore() {
             throw;
         }
         why = error.what();
+    } catch (const Interrupted&) {
+        // Pgpool is stopped, and calls nobody again for a primary that is down by our hand.
+        if (can_restore()) {
+            const FinishFirst finish_first;
+            start_old_primary();
+            env_.log.warn("interrupted; the old primary was started again",
+                          {{"node", std::to_string(request_.detached)}});
+        }
+        throw;
     }
     start_old_primary();
     return restored(why);
@@ -56,7 +66,13 @@ Verdict Failover::run_to_the_end() {
         Decision decision =
             decide(request_, seen_of(looks_), policy_, failed_, slots_bounded(), old_);
         if (promotes(decision) && !env_.dry_run) {
+            doubt_refusal();
             if (!stand_still()) {
+                if (env_.deadline.expired()) {
+                    throw Error(ErrorKind::timeout,
+                                "another run promotes a node, or hangs in that: " + who_promotes_,
+                                "Look at its log.");
+                }
                 continue;
             }
             decision = decide(request_, seen_of(looks_), policy_, failed_, false, old_);
@@ -109,7 +125,9 @@ bool Failover::slots_bounded() {
     if (request_.detached_was_primary()) {
         return false;
     }
-    PgConnection* primary = connection_to(looks_, request_.old_primary);
+    const auto servers = seen_of(looks_);
+    const ServerSeen* seen = primary_of_standby(request_, servers);
+    PgConnection* primary = seen != nullptr ? connection_to(looks_, seen->backend.id) : nullptr;
     return primary != nullptr && slots_are_bounded(*primary, env_.deadline);
 }
 
@@ -133,7 +151,12 @@ bool Failover::perform(const Step& step) {
         return true;
     }
     if (const auto* resume = std::get_if<ResumeReplay>(&step)) {
-        connection_to(looks_, resume->node)->query("SELECT pg_wal_replay_resume()", env_.deadline);
+        try {
+            connection_to(looks_, resume->node)
+                ->query("SELECT pg_wal_replay_resume()", env_.deadline);
+        } catch (const Error& error) {
+            return candidate_failed(resume->node, error.what());
+        }
         return true;
     }
     if (const auto* stop = std::get_if<StopServer>(&step)) {
@@ -158,6 +181,10 @@ bool Failover::perform(const Step& step) {
         return false;
     }
     if (std::holds_alternative<HandOver>(step)) {
+        if (find(request_.detached)->is_primary() && old_.past_stopped) {
+            attach_in_the_background();
+            return true;
+        }
         fence_in_the_background();
         done_ = fmt::format("node {} was a second primary; a worker stops it", request_.detached);
         return true;

@@ -12,6 +12,8 @@
 
 namespace hooks::failover {
 
+class Ladder;
+
 class Failover {
   public:
     Failover(const Arguments& words, Env& env);
@@ -37,8 +39,11 @@ class Failover {
     std::vector<int> standbys() const;  // candidates, lowest id first
     bool lock_standbys(int chosen);
     bool prepare(const CreateSlots& step);
+    bool old_primary_is_back();
+    void drop_slots_of_no_promotion(int node, Deadline deadline);
 
     // ---- standstill.cpp: positions that stand still while they are compared, and all put back
+    void doubt_refusal();
     bool stand_still();  // false: another run promotes a node, look again
     bool still_receive(Deadline deadline);
     void hold_receivers();
@@ -68,8 +73,11 @@ class Failover {
 
     // ---- fence.cpp: the old primary must not be one beside the new one
     void look();  // at all servers, and at the host of an old primary that does not answer
+    void climb(Ladder& ladder);
+    void refuse_another_cluster(const Target& target) const;
     Target& reach(int node);
     void stop_old_primary(int node);
+    void checkpoint_before_stop(int node);
     void judge_stopped(Target& target, Deadline deadline);
     void wait_for_wal(const WaitForWal& step);
     bool fence(const Fence& step);  // false: a server runs there again, look again
@@ -83,6 +91,7 @@ class Failover {
     bool another_took_over();
     void start_old_primary();
     Verdict restored(const std::string& why);
+    void attach_in_the_background();
 
     Env& env_;
     Request request_;
@@ -98,8 +107,10 @@ class Failover {
     std::string done_;
     std::string next_;    // what a person should do after it
     std::set<int> held_;  // nodes that have a setting held, by this run or by one that was killed
-    int promoted_ = -1;   // the new primary
-    int asked_ = -1;      // may be or become it: whatever lets its commits go on stays
+    std::set<int> with_slots_;  // standbys on which this run made slots
+    std::string who_promotes_;  // the other run that holds the lock
+    int promoted_ = -1;         // the new primary
+    int asked_ = -1;            // may be or become it: whatever lets its commits go on stays
     std::string too_few_standbys_;
     bool relaxed_ = false;  // the setting that asks for them
     TimelineId promoted_timeline_ = 0;

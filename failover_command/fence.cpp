@@ -42,14 +42,39 @@ void Failover::look() {
     if (!ladder || find(request_.detached)->liveness != Liveness::silent) {
         return;
     }
-    auto target = ladder->reached();
-    old_.how = ladder->how();
+    climb(*ladder);
+}
+
+// A look through the backend_data_directory of another server says nothing about this one.
+void Failover::refuse_another_cluster(const Target& target) const {
+    const std::uint64_t cluster = common_system_identifier(seen_of(looks_));
+    const auto& control = target.report.control;
+    if (cluster != 0 && control && control->system_identifier != cluster) {
+        throw Error(ErrorKind::refused,
+                    fmt::format("{} is of another cluster (system identifier {}, the standbys have "
+                                "{})",
+                                target.directory(), control->system_identifier, cluster),
+                    "Check backend_data_directory of that node in pgpool.conf.");
+    }
+}
+
+void Failover::climb(Ladder& ladder) {
+    auto target = ladder.reached();
+    old_.how = ladder.how();
     if (!target) {
         env_.log.warn("the old primary cannot be reached",
                       {{"node", std::to_string(request_.detached)}, {"tried", old_.how}});
         return;
     }
     const NodeReport& report = target->report;
+    try {
+        refuse_another_cluster(*target);
+    } catch (const Error& error) {
+        old_.how = fmt::format("reached {}, but {}", old_.how, error.what());
+        env_.log.warn("the host of the old primary is reached, and its server not found",
+                      {{"node", std::to_string(request_.detached)}, {"why", error.what()}});
+        return;
+    }
     env_.log.info("the host of the old primary is reached",
                   {{"node", std::to_string(request_.detached)},
                    {"how", old_.how},
@@ -73,13 +98,18 @@ Target& Failover::reach(int node) {
 
 void Failover::stop_old_primary(int node) {
     const bool detached = node == request_.detached;
-    if (detached && find(node)->liveness != Liveness::silent) {
+    const Liveness liveness = find(node)->liveness;
+    if (detached && liveness != Liveness::silent) {
         reserve_time_to_restore();
     }
     Target& target = reach(node);
     // What is left must be enough for the promotion.
     const Deadline deadline = env_.deadline.within(env_.deadline.remaining() * 2 / 3);
     look_at_files(target, 0, deadline);
+    refuse_another_cluster(target);
+    if (liveness == Liveness::serving) {
+        checkpoint_before_stop(node);
+    }
     const bool ran = target.report.running;
     const bool was_primary = !makes_a_standby(target.report);
     if (!ran && ++stops_in_vain_ > 3) {
@@ -105,35 +135,62 @@ void Failover::stop_old_primary(int node) {
     stop_server(target, env_, deadline);
     if (detached && ran && was_primary) {
         judge_stopped(target, env_.deadline.within(env_.deadline.remaining() / 2));
+        if (liveness == Liveness::rejecting && !old_.why_not_clean.empty()) {
+            // It served nobody and was lost to its clients before we came: to start it again would
+            // only begin its recovery anew.
+            point_of_no_restore();
+        }
+    }
+    old_.past_stopped = old_.past_stopped || !detached;
+}
+
+// The shutdown has a few seconds; a checkpoint of its own that takes longer would turn it into a
+// crash. Best effort: below 15 only a superuser may.
+void Failover::checkpoint_before_stop(int node) {
+    try {
+        const PgOutcome outcome =
+            connection_to(looks_, node)
+                ->execute("CHECKPOINT", env_.deadline.within(env_.deadline.remaining() / 4));
+        if (!outcome.ok) {
+            env_.log.debug("no checkpoint before the shutdown", {{"why", outcome.message}});
+        }
+    } catch (const Error& error) {
+        env_.log.warn("no checkpoint before the shutdown", {{"why", error.what()}});
     }
 }
 
 // What a primary that was shut down cleanly wrote last is the checkpoint of its shutdown. Who has
-// received that has everything.
+// received that has everything. One that had to be ended otherwise tells by its files.
 void Failover::judge_stopped(Target& target, Deadline deadline) {
     const NodeReport& report = target.report;
-    if (!report.control || report.control->state != ClusterState::shut_down) {
-        old_.why_no_end =
-            fmt::format("not shut down cleanly ({})",
-                        report.control ? to_string(report.control->state) : report.control.why());
+    if (!report.control) {
+        old_.why_not_clean = old_.why_no_end = report.control.why();
         return;
     }
-    // Beyond its begin, in case its end cannot be read.
-    old_.end =
-        OldPrimary::End{report.control->timeline(), Lsn{report.control->checkpoint.value + 1}};
+    const bool clean = report.control->state == ClusterState::shut_down;
+    old_.why_not_clean =
+        clean ? "" : fmt::format("not shut down cleanly ({})", to_string(report.control->state));
+    old_.why_no_end = old_.why_not_clean;
+    if (clean) {
+        // Beyond its begin, in case its end cannot be read.
+        old_.end =
+            OldPrimary::End{report.control->timeline(), Lsn{report.control->checkpoint.value + 1}};
+    }
+    std::string why;
     try {
         look_at_wal(target, deadline);
         const TargetFacts facts = target_facts(target.backend.id, report, target.waldump);
         if (facts.end_of_wal) {
-            old_.end->lsn = *facts.end_of_wal;
+            old_.end = OldPrimary::End{report.control->timeline(), *facts.end_of_wal};
             return;
         }
-        env_.log.warn("the end of its WAL is not known; taking that of its checkpoint",
-                      {{"node", target.node->label()}, {"why", facts.end_of_wal.why()}});
+        why = facts.end_of_wal.why();
     } catch (const Error& error) {
-        env_.log.warn("the end of its WAL is not known; taking that of its checkpoint",
-                      {{"node", target.node->label()}, {"why", error.what()}});
+        why = error.what();
     }
+    env_.log.warn(clean ? "the end of its WAL is not known; taking that of its checkpoint"
+                        : "the end of its WAL is not known",
+                  {{"node", target.node->label()}, {"why", why}});
 }
 
 void Failover::wait_for_wal(const WaitForWal& step) {
@@ -208,7 +265,11 @@ std::string Failover::fence_text() const {
     std::string text = fmt::format("; node {}: ", request_.detached);
     if (old_.stopped) {
         text += fmt::format("fenced {}, ", old_.how);
-        text += old_.end ? fmt::format("shut down with WAL up to {}", old_.end->lsn)
+        text += old_.end ? fmt::format("{} with WAL up to {}",
+                                       old_.why_not_clean.empty()
+                                           ? "shut down"
+                                           : "stopped (" + old_.why_not_clean + ")",
+                                       old_.end->lsn)
                          : fmt::format("stopped, but {}", old_.why_no_end);
     } else if (old_.host == OldPrimary::Host::down) {
         text += fmt::format("its host answers and no server runs, seen {}", old_.how);

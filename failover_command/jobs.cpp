@@ -56,7 +56,8 @@ class Job {
     Target target_;
     Backend primary_;
     ServerFacts primary_facts_;
-    bool ran_ = false;  // as a second primary
+    bool is_newest_ = false;  // nobody has taken its place
+    bool ran_ = false;        // as a second primary
 };
 
 const ServerSeen* Job::newest_primary(const std::vector<ServerSeen>& seen) const {
@@ -75,6 +76,13 @@ Verdict Job::attach() {
     for (;;) {
         const auto seen = seen_of(look_at_servers(env_.pgpool.backends, env_));
         const ServerSeen* primary = newest_primary(seen);
+        if (primary == nullptr && !env_.deadline.expired()) {
+            // A moment without an answer is no answer.
+            env_.log.info("it is not seen as the primary now, looking again",
+                          {{"is", find_server(seen, backend_.id)->describe()}});
+            pause_for(seconds(1), env_.deadline);
+            continue;
+        }
         if (primary == nullptr || primary->backend.id != backend_.id) {
             return {ExitCode::refused, "F04",
                     fmt::format("not attached: {} is not the primary any more: {}",
@@ -101,7 +109,8 @@ std::unique_ptr<PgConnection> Job::find_new_primary() {
     auto looks = look_at_servers(env_.pgpool.backends, env_);
     const auto seen = seen_of(looks);
     const ServerSeen* newest = newest_primary(seen);
-    if (newest == nullptr || newest->backend.id == backend_.id) {
+    is_newest_ = newest != nullptr && newest->backend.id == backend_.id;
+    if (newest == nullptr || is_newest_) {
         return nullptr;
     }
     primary_ = newest->backend;
@@ -189,8 +198,17 @@ std::string Job::bury_it(PgConnection& primary) {
 Verdict Job::fence() {
     reach();
     auto primary = find_new_primary();
+    while (!primary && !is_newest_ && !env_.deadline.expired()) {
+        // The new one may be silent for a moment, and the old one must not outlive that.
+        pause_for(seconds(1), env_.deadline);
+        primary = find_new_primary();
+    }
     if (!primary) {
-        return done(fmt::format("{}: not fenced, nobody else is the primary", backend_.label()));
+        return {
+            is_newest_ ? ExitCode::done : ExitCode::not_verified, "F05",
+            fmt::format("{}: not fenced, {}", backend_.label(),
+                        is_newest_ ? "it is the newest primary" : "nobody else is the primary"),
+            is_newest_ ? "" : "See which node is the primary; no other may be out of recovery."};
     }
     try {
         lock_node(*primary, backend_.id, env_.deadline.within(seconds(10)));

@@ -107,6 +107,8 @@ void Ladder::direct() {
             failed = "ssh: " + error.message();
         } catch (const Interrupted&) {
             failed = "ssh: stopped";  // the main thread notices by itself
+        } catch (const std::exception& error) {
+            failed = std::string("ssh: ") + error.what();  // no memory, no thread
         }
     }
     const std::lock_guard lock(mutex_);
@@ -128,6 +130,22 @@ std::string Ladder::try_through(const Backend& via, milliseconds at_most) {
 
 void Ladder::through() {
     std::string failed;
+    try {
+        failed = ask_around();
+    } catch (const std::exception& error) {
+        failed = error.what();  // no memory, no thread
+    }
+    if (failed.empty()) {
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    through_failed_ = failed;
+    changed_.notify_all();
+}
+
+// Why no standby led there; empty when one did.
+std::string Ladder::ask_around() {
+    std::string failed;
     if (wait_for_start(before_the_way_around, true)) {
         std::vector<std::pair<Backend, std::future<bool>>> asked;
         for (const Backend& backend : env_.pgpool.backends) {
@@ -148,7 +166,7 @@ void Ladder::through() {
             }
             const std::string why = try_through(standby, deadline_.remaining());
             if (why.empty()) {
-                return;
+                return {};
             }
             failed += (failed.empty() ? "" : "; ") + why;
         }
@@ -156,9 +174,7 @@ void Ladder::through() {
             failed = "no standby streams from it";
         }
     }
-    const std::lock_guard lock(mutex_);
-    through_failed_ = failed.empty() ? "no other way was tried" : failed;
-    changed_.notify_all();
+    return failed.empty() ? "no other way was tried" : failed;
 }
 
 std::unique_ptr<Target> Ladder::reached() {

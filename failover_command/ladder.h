@@ -33,6 +33,7 @@ class Ladder {
   private:
     void direct();
     void through();
+    std::string ask_around();
     bool wait_for_start(std::chrono::milliseconds delay, bool unless_direct_failed);
     std::string try_through(const Backend& via, std::chrono::milliseconds at_most);
     void arrived(std::unique_ptr<Target> target, std::string how);

@@ -16,9 +16,13 @@ Deadline Failover::promotion_deadline() const {
 bool Failover::promote_node(int node) {
     const ServerFacts before = *find(node)->server;
     const bool could_return = old_.can_return;
+    try {
+        hold_archive(node);
+        prepare_synchronous(node);
+    } catch (const Error& error) {
+        return candidate_failed(node, error.what());  // nothing was asked of it yet
+    }
     point_of_no_restore();
-    hold_archive(node);
-    prepare_synchronous(node);
     asked_ = node;
     Promotion promotion = ask_to_promote(node);
     if (promotion.end == Promotion::End::pending && may_use_an_archive(before)) {

@@ -147,4 +147,14 @@ Verdict Failover::restored(const std::string& why) {
     return verdict;
 }
 
+// It was the primary all along, and pgpool believed in another.
+void Failover::attach_in_the_background() {
+    const Worker worker = spawn_worker(env_, {"--job", "attach"},
+                                       fmt::format("attach-node{}.log", request_.detached));
+    done_ = fmt::format(
+        "{} is the primary, and the one of the past beside it was shut down; a worker, pid {}, "
+        "attaches it to pgpool when that has ended its search for a primary; its log is {}",
+        backend(request_.detached).label(), worker.pid, worker.log);
+}
+
 }  // namespace hooks::failover

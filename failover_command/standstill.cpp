@@ -12,6 +12,7 @@
 #include "common/io/poll.h"
 #include "common/io/signals.h"
 #include "failover_command/failover.h"
+#include "failover_command/ladder.h"
 
 namespace hooks::failover {
 
@@ -87,6 +88,41 @@ bool Failover::still_receive(Deadline deadline) {
         }
         pause_for(milliseconds(5), deadline);
         read_candidates_again();
+    }
+}
+
+// The way from here may end at something that refuses in its name (a firewall, a proxy), while it
+// goes on for others. A standby that still receives from it after the time in which the end of a
+// server is seen knows better; then it is as good as silent, and reached for by ssh.
+void Failover::doubt_refusal() {
+    ServerLook* lost = look_of(request_.detached);
+    if (lost == nullptr || lost->seen.liveness != Liveness::refused || old_.stopped ||
+        old_.host == OldPrimary::Host::down) {
+        return;
+    }
+    const Backend& backend = lost->seen.backend;
+    const auto witness = [&]() -> const ServerSeen* {
+        for (const int node : standbys()) {
+            const ServerFacts& facts = *find(node)->server;
+            if (facts.receiving && facts.sender_host == backend.host &&
+                facts.sender_port == backend.port) {
+                return find(node);
+            }
+        }
+        return nullptr;
+    };
+    if (witness() == nullptr || !still_receive(env_.deadline.within(time_to_notice)) ||
+        witness() == nullptr) {
+        return;
+    }
+    lost->seen.liveness = Liveness::silent;
+    lost->seen.detail = fmt::format("{}, but {} still receives from it", lost->seen.detail,
+                                    witness()->backend.label());
+    env_.log.warn("the old primary refuses connections from here and goes on for its standbys",
+                  {{"node", std::to_string(request_.detached)}, {"why", lost->seen.detail}});
+    if (old_.host == OldPrimary::Host::unknown) {
+        Ladder ladder(backend, env_);
+        climb(ladder);
     }
 }
 
@@ -210,6 +246,17 @@ void Failover::put_everything_back() noexcept {
             if (look.seen.server &&
                 (is_held(*look.seen.server) || !look.seen.server->synchronous_held.empty())) {
                 held_.insert(look.seen.backend.id);  // of a run that was killed, or an earlier one
+            }
+        }
+        for (const int node : with_slots_) {
+            if (node == promoted_ || node == asked_) {
+                continue;
+            }
+            try {
+                drop_slots_of_no_promotion(node, Deadline::after(time_to_put_back));
+            } catch (const Error& error) {
+                env_.log.warn("slots that were made for a promotion stay on a standby",
+                              {{"node", std::to_string(node)}, {"why", error.what()}});
             }
         }
         for (const int node : held_) {

@@ -37,6 +37,7 @@ bool Failover::lock_standbys(int chosen) {
             }
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::refused) {
+                who_promotes_ = error.message();
                 env_.log.info("another run promotes a node; looking again",
                               {{"node", std::to_string(node)}, {"who", error.message()}});
                 pause_for(milliseconds(100), env_.deadline);
@@ -52,13 +53,31 @@ bool Failover::lock_standbys(int chosen) {
     return true;
 }
 
+// It refused connections when it was looked at, and the locks came later. Meanwhile another run
+// that had them may have started it again (F04), or its init system.
+bool Failover::old_primary_is_back() {
+    const ServerSeen* old = find(request_.detached);
+    if (old == nullptr || old->liveness != Liveness::refused) {
+        return false;
+    }
+    const auto now = look_at_servers({old->backend}, env_);
+    if (now.front().seen.liveness == Liveness::refused) {
+        return false;
+    }
+    env_.log.warn(
+        "the old primary refuses no more, looking again",
+        {{"node", std::to_string(request_.detached)}, {"is", now.front().seen.describe()}});
+    return true;
+}
+
 // Slots first: with the promotion comes a checkpoint, and with that the WAL that the other
 // nodes need may go. Missing slots cost a base backup later, a missing primary costs more.
 bool Failover::prepare(const CreateSlots& step) {
-    if (!lock_standbys(step.node)) {
+    if (!lock_standbys(step.node) || old_primary_is_back()) {
         return false;
     }
     PgConnection& candidate = *connection_to(looks_, step.node);
+    with_slots_.insert(step.node);
     try {
         create_slots(candidate, step.slots, env_.deadline.within(env_.config.connect_timeout));
     } catch (const Error& error) {
@@ -69,6 +88,20 @@ bool Failover::prepare(const CreateSlots& step) {
                       {{"node", std::to_string(step.node)}, {"why", error.what()}});
     }
     return true;
+}
+
+// Nobody would use them, and they would keep its WAL until the disk is full.
+void Failover::drop_slots_of_no_promotion(int node, Deadline deadline) {
+    PgConnection* standby = connection_to(looks_, node);
+    std::unique_ptr<PgConnection> session;
+    if (standby == nullptr) {
+        session = PgConnection::connect(inspection_conninfo(backend(node), env_.config), env_.hook,
+                                        deadline);
+        standby = session.get();
+    }
+    if (standby->value("SELECT pg_is_in_recovery()", deadline) == "t") {
+        drop_unused_node_slots(*standby, deadline);
+    }
 }
 
 }  // namespace hooks::failover

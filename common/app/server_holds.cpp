@@ -73,8 +73,21 @@ bool enough_stream(PgConnection& server, std::string_view setting, Deadline dead
 }  // namespace
 
 void quiet_log(PgConnection& server, Deadline deadline) {
-    // Only a superuser may say so; nobody else is stopped by it.
-    server.execute("SET log_statement = 'none'; SET log_min_duration_statement = -1", deadline);
+    // A statement that fails is logged whole, unless that is turned off too. Each by itself: only a
+    // superuser, or who was granted it, may say so, and nobody else is stopped by it.
+    struct Quiet {
+        const char* setting;
+        int since;
+    };
+    for (const Quiet& quiet :
+         {Quiet{"log_statement = 'none'", 0}, Quiet{"log_min_duration_statement = -1", 0},
+          Quiet{"log_min_error_statement = 'panic'", 0},
+          Quiet{"log_transaction_sample_rate = 0", 12},
+          Quiet{"log_min_duration_sample = -1", 13}}) {
+        if (server.major_version() >= quiet.since) {
+            server.execute(std::string("SET ") + quiet.setting, deadline);
+        }
+    }
 }
 
 bool hold_receiver(PgConnection& standby, Deadline deadline) {
@@ -102,6 +115,7 @@ bool hold_restore_command(PgConnection& standby, Deadline deadline) {
     if (present.value.empty()) {
         return false;
     }
+    quiet_log(standby, deadline);
     hold_archive(standby, present, deadline);
     reload(standby, deadline);
     return true;

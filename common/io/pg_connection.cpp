@@ -157,6 +157,7 @@ PgConnection::~PgConnection() = default;
 struct PgConnection::Attempt {
     PgAnswer answer;
     bool hung_up = false;
+    bool timed_out = false;
 };
 
 // At one address.
@@ -187,7 +188,8 @@ PgConnection::Attempt PgConnection::try_once(const Conninfo& target, const std::
         if (wait_for_fd(PQsocket(connection.get()), events, deadline) == 0) {
             const bool reached = PQstatus(connection.get()) != CONNECTION_STARTED;
             return {silent(label + (reached ? " accepted the connection and then said nothing"
-                                            : " did not answer in time"))};
+                                            : " did not answer in time")),
+                    false, true};
         }
         state = PQconnectPoll(connection.get());
     }
@@ -238,7 +240,10 @@ PgAnswer PgConnection::open(const Conninfo& target, const std::string& applicati
         return answer;
     }
 
+    // Of two addresses that led nowhere, the one that did not answer tells: something may run
+    // there. One that cannot be reached at all (a host without IPv6) says less than a refusal.
     PgAnswer best;
+    bool late = false;
     for (std::size_t i = 0; i < attempts.size(); ++i) {
         const Deadline share =
             deadline.within(deadline.remaining() / static_cast<int>(attempts.size() - i));
@@ -251,8 +256,10 @@ PgAnswer PgConnection::open(const Conninfo& target, const std::string& applicati
         PgAnswer& answer = attempt.answer;
         const bool answered =
             answer.kind != PgAnswer::Kind::silent && answer.kind != PgAnswer::Kind::refused;
-        if (answered || i == 0 || best.kind == PgAnswer::Kind::silent) {
+        if (answered || i == 0 || attempt.timed_out ||
+            (best.kind == PgAnswer::Kind::silent && !late)) {
             best = std::move(answer);
+            late = attempt.timed_out;
         }
         if (answered) {
             break;

@@ -21,6 +21,10 @@ class Hands : public SteppedTest {
         expect_streaming(cluster, node);
         expect_attached(cluster, node);
     }
+    // A lock goes with its session, and that a moment after the run that had it.
+    void expect_no_locks(int node) {
+        cluster.wait_until([&] { return locks(node) == "0"; }, seconds(10), "the locks go");
+    }
     static testing::AssertionResult says(const Outcome& outcome, const std::string& text) {
         return outcome.err.find(text) != std::string::npos
                    ? testing::AssertionSuccess()
@@ -74,7 +78,26 @@ TEST_F(Hands, TheLeadersHookIsKilledInThePromotionAndTheNextLeaderFinishesIt) {
     EXPECT_EQ(next.exit_code, 0) << next.err;
     EXPECT_TRUE(says(next, "rule=F05"));
     EXPECT_EQ(cluster.writable_nodes().size(), 1U);
-    EXPECT_EQ(locks(1), "0");
+    expect_no_locks(1);
+}
+
+// The other had stopped it for a switchover, found nobody to take its place, and started it again.
+TEST_F(Hands, APrimaryThatIsBackSinceTheLookIsNoLongerTakenForADeadOne) {
+    cluster.stop_postgres(0);
+    const auto late = stepped_failover(0);
+    ASSERT_TRUE(late->run_past({"planned step", "promote"}));
+    cluster.start_postgres(0);
+    cluster.sql(0, "INSERT INTO public.harness_markers VALUES ('back')");
+    const Outcome done = late->finish();
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    EXPECT_TRUE(says(done, "the old primary refuses no more, looking again"));
+    EXPECT_TRUE(says(done, "rule=F04"));
+    ASSERT_EQ(cluster.writable_nodes().size(), 1U);
+    const int primary = cluster.writable_nodes()[0];
+    EXPECT_NE(primary, 0);
+    EXPECT_EQ(cluster.sql_value(
+                  primary, "SELECT count(*) FROM public.harness_markers WHERE marker = 'back'"),
+              "1");
 }
 
 // ---- two runs for one node
@@ -92,7 +115,7 @@ TEST_F(Hands, AWorkerWaitsForTheOneThatHasTheNodeAndGoesOnWhenThatIsKilled) {
     EXPECT_FALSE(cluster.postgres_runs(2));
     first->kill();  // with its pgpool: nobody would ever call again
     expect_whole(2);
-    EXPECT_EQ(locks(0), "0");
+    expect_no_locks(0);
 }
 
 TEST_F(Hands, AWorkerThatWaitedFindsTheNodeDone) {
@@ -193,7 +216,7 @@ TEST_F(Hands, AHolderThatLostItsSessionYieldsToTheOneThatHasTheNodeNow) {
     const auto first = worker(2, 0);
     ASSERT_TRUE(first->run_past({"planned step", "start the server of node 2"}));
     cluster.sql(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
-    cluster.wait_until([&] { return locks(0) == "0"; }, seconds(10), "its session ends");
+    expect_no_locks(0);
     const auto second = worker(2, 0);
     ASSERT_TRUE(second->run_past({"planned step", "start the server of node 2"}));
     auto rest = std::async(std::launch::async, [&] { return first->finish(); });

@@ -212,6 +212,43 @@ TEST(Failover, F09HandsOverASecondPrimaryThatPgpoolHasFound) {
     EXPECT_EQ(rule_of(decide_on({standby(0, "0/8000000", 3), now, stranger}, found)), "F02");
 }
 
+// Of two nodes out of recovery pgpool has detached the wrong one (detach_false_primary).
+TEST(Failover, F09StopsAPrimaryOfThePastBesideTheDetachedPresentOne) {
+    for (const int believed : {-1, 0, 1}) {
+        const Request present_lost{1, 0, believed};
+        const std::vector<ServerSeen> both = {primary(0, "0/9000000", 1),
+                                              primary(1, "0/5000028", 2)};
+        const Decision decision = decide_on(both, present_lost);
+        EXPECT_EQ(rule_and_outline(decision), "F09: stop fence look_again");
+        EXPECT_EQ(std::get<StopServer>(std::get<Plan>(decision).steps.at(0)).node, 0);
+        OldPrimary known;
+        known.past_stopped = true;
+        EXPECT_EQ(rule_and_outline(decide(present_lost, {seen(0, Liveness::refused), both[1]}, {},
+                                          {}, false, known)),
+                  "F09: hand_over");
+    }
+    // The other way round, also for the node that pgpool took for the primary.
+    EXPECT_EQ(rule_and_outline(decide_on({primary(0, "0/9000000", 1), primary(1, "0/5000028", 2)},
+                                         Request{0, 1, 0})),
+              "F09: hand_over");
+}
+
+TEST(Failover, F03DoesNotStopADetachedPrimaryOfAnotherCluster) {
+    EXPECT_EQ(rule_and_outline(decide_on({of_another_cluster(primary(0, "9/0", 7)),
+                                          standby(1, "0/5000028"), standby(2, "0/5000028")})),
+              "F03: refuse");
+}
+
+// Pgpool was not told of a switchover, and loses whom it took for the primary.
+TEST(Failover, F06DoesNotPromoteBesideANodeThatMayBeThePrimaryWhenTheDetachedIsAStandby) {
+    for (const Liveness hidden : {Liveness::rejecting, Liveness::denied}) {
+        EXPECT_EQ(rule_and_outline(
+                      decide_on({standby(0, "0/5"), seen(1, hidden, "no entry"), standby(2, "0/5")},
+                                Request{0, 2, 0})),
+                  "F06: refuse");
+    }
+}
+
 TEST(Failover, F06IsDecidedByThePolicyWhenTheOldPrimaryDoesNotAnswer) {
     const std::vector<ServerSeen> servers = {seen(0, Liveness::silent, "no answer within 2000 ms"),
                                              standby(1, "0/5000028"), standby(2, "0/5000028")};

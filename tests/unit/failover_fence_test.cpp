@@ -88,12 +88,38 @@ TEST(Fence, F04StartsTheOldPrimaryAgainWhenNobodyIsLeft) {
 }
 
 TEST(Fence, ACrashIsNoReasonToWaitForWalThatNobodySends) {
-    for (const OldPrimary& old : {not_clean(), unreachable_but(not_clean())}) {
-        const Decision decision =
-            decide_on({dead, standby(1, "0/5000028"), standby(2, "0/5000028")}, old);
+    const std::vector<ServerSeen> servers = {dead, standby(1, "0/5000028"),
+                                             standby(2, "0/5000028")};
+    OldPrimary lost_before = not_clean();  // it served nobody when it was stopped
+    lost_before.can_return = false;
+    for (const OldPrimary& old : {lost_before, unreachable_but(not_clean())}) {
+        const Decision decision = decide_on(servers, old);
         EXPECT_EQ(outline(decision), "create_slots fence promote");
-        EXPECT_NE(reason_of(decision).find("what it had not sent is lost"), std::string::npos);
+        EXPECT_NE(reason_of(decision).find("what it had not sent stays in its files"),
+                  std::string::npos);
     }
+}
+
+// It served until we ended it: whether anybody has all of its rows is not known.
+TEST(Fence, F04StartsAPrimaryAgainThatItEndedWithoutKnowingItsWal) {
+    EXPECT_EQ(rule_and_outline(
+                  decide_on({dead, standby(1, "0/5000028"), standby(2, "0/5000028")}, not_clean())),
+              "F04: start_as_primary");
+}
+
+// A shutdown that took too long: its files tell where its WAL ends all the same.
+TEST(Fence, F04ComparesTheWalOfAPrimaryThatWasNotShutDownCleanly) {
+    OldPrimary old = waited(shut_down());
+    old.why_not_clean = "not shut down cleanly (shutting down)";
+    const Decision behind =
+        decide_on({dead, standby(1, "0/5000028"), standby(2, "0/5000010")}, old);
+    EXPECT_EQ(rule_and_outline(behind), "F04: start_as_primary");
+    EXPECT_NE(reason_of(behind).find("stopped (not shut down cleanly (shutting down))"),
+              std::string::npos);
+    const Decision has_all = decide_on(
+        {dead, standby(1, "0/5000028"), standby(2, to_string(old.end->lsn).c_str())}, old);
+    EXPECT_EQ(rule_and_outline(has_all), "F04: create_slots fence promote");
+    EXPECT_EQ(promoted(has_all), 2);
 }
 
 TEST(Fence, F06ShutsDownWhatRunsBehindASilentPort) {
@@ -127,7 +153,7 @@ TEST(Fence, F06NeverStartsAnUnreachablePrimaryAgain) {
     const Decision decision = decide_on(servers, waited(old));
     EXPECT_EQ(rule_and_outline(decision), "F06: create_slots fence promote");
     EXPECT_EQ(promoted(decision), 2);
-    EXPECT_NE(reason_of(decision).find("the rest is lost"), std::string::npos);
+    EXPECT_NE(reason_of(decision).find("the rest stays in its files"), std::string::npos);
 }
 
 TEST(Fence, F06SaysWhatWasTriedInVain) {

@@ -100,6 +100,14 @@ struct World {
         }
         return out;
     }
+    // A primary whose place the detached node has taken.
+    bool is_past_beside(int node) const {
+        const ServerSeen& present = servers[static_cast<std::size_t>(request.detached)];
+        const ServerSeen& past = servers[static_cast<std::size_t>(node)];
+        return present.is_primary() && past.is_primary() &&
+               past.server->timeline < present.server->timeline &&
+               past.server->system_identifier == present.server->system_identifier;
+    }
 };
 
 // False behind the last world.
@@ -200,7 +208,9 @@ std::string defect_of(const World& world, const Decision& decision) {
             return defect_of_promotion(world, plan, promote->node);
         }
         if (const auto* stop = std::get_if<StopServer>(&step)) {
-            if (stop->node == request.detached ? !possible : !world.is_stale_primary(stop->node)) {
+            if (stop->node == request.detached
+                    ? !possible
+                    : !world.is_stale_primary(stop->node) && !world.is_past_beside(stop->node)) {
                 return "stops a server that is not to be replaced";
             }
         }
