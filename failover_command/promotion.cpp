@@ -17,6 +17,9 @@ bool Failover::promote_node(int node) {
     const ServerFacts before = *find(node)->server;
     const bool could_return = old_.can_return;
     point_of_no_restore();
+    if (could_return) {
+        leave_note();
+    }
     hold_archive(node);
     prepare_synchronous(node);
     asked_ = node;
@@ -31,6 +34,7 @@ bool Failover::promote_node(int node) {
         if (could_return) {
             old_.can_return = true;
             env_.deadline = *reserved_;
+            leave_note();
         }
         return candidate_failed(node, promotion.detail);
     }
