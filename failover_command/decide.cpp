@@ -405,6 +405,14 @@ Decision decide(const Request& request, const std::vector<ServerSeen>& servers,
             if (down) {
                 return replace(*detached, found, servers, old_primary);
             }
+            if (old_primary.host == OldPrimary::Host::running) {
+                return Plan{"F04",
+                            fmt::format("{}, and an earlier run that was to stop it did not end; a "
+                                        "server runs there, seen {}: it is shut down before "
+                                        "another takes its place",
+                                        was, old_primary.how),
+                            {StopServer{request.detached}, LookAgain{request.detached}}};
+            }
             return promote(found, "F05", was + " and does not run", servers);
         case Liveness::silent:
             if (down) {

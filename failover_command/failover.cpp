@@ -18,9 +18,13 @@ Failover::Failover(const Arguments& words, Env& env)
 }
 
 Verdict Failover::run() {
+    read_note();
     try {
         Verdict verdict = run_or_restore();
         put_everything_back();
+        if (verdict.code == ExitCode::done || old_.restored) {
+            remove_note();
+        }
         if (!done_.empty() && verdict.code == ExitCode::done) {
             verdict.text = done_;
             verdict.next = next_;

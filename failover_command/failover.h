@@ -8,6 +8,7 @@
 
 #include "common/app/node_steps.h"
 #include "common/app/servers.h"
+#include "common/core/stop_note.h"
 #include "failover_command/decide.h"
 
 namespace hooks::failover {
@@ -73,7 +74,7 @@ class Failover {
 
     // ---- fence.cpp: the old primary must not be one beside the new one
     void look();  // at all servers, and at the host of an old primary that does not answer
-    void climb(Ladder& ladder);
+    void look_at_the_host(Ladder& ladder);
     void refuse_another_cluster(const Target& target) const;
     Target& reach(int node);
     void stop_old_primary(int node);
@@ -83,6 +84,14 @@ class Failover {
     bool fence(const Fence& step);  // false: a server runs there again, look again
     std::string fence_text() const;
     void fence_in_the_background();
+
+    // ---- interrupted.cpp: an earlier run was killed after it had stopped the old primary
+    std::string note_name() const;
+    std::string note_path() const;
+    void read_note();
+    void leave_note();
+    void remove_note() const;
+    void go_on_where_it_was_stopped();
 
     // ---- restore.cpp: nobody takes its place, so it takes it again
     void reserve_time_to_restore();
@@ -100,6 +109,7 @@ class Failover {
     std::vector<Failed> failed_;
     int stops_in_vain_ = 0;
     OldPrimary old_;                    // of the detached node
+    std::optional<StopNote> note_;      // of an earlier run, until its host was looked at
     std::unique_ptr<Target> fenced_;    // the node that was stopped last
     bool tombstone_ = false;            // the detached node has one
     std::optional<Deadline> whole_;     // failover_timeout, when a part of it is kept back

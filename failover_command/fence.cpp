@@ -26,23 +26,28 @@ bool makes_a_standby(const NodeReport& report) {
 
 }  // namespace
 
+// Where a note says that a run stopped this one, its host is asked at once, also when it refuses:
+// others do not wait for ssh when a server that refuses is gone.
 void Failover::look() {
     const Backend* old = env_.pgpool.find(request_.detached);
     std::optional<Ladder> ladder;
     if (request_.detached_was_primary() && old != nullptr && !old_.stopped &&
         old_.host == OldPrimary::Host::unknown) {
-        ladder.emplace(*old, env_);
+        ladder.emplace(*old, env_, note_.has_value());
     }
+    const auto host_is_asked = [this](const ServerSeen& seen) {
+        return seen.liveness == Liveness::silent || (note_ && seen.liveness == Liveness::refused);
+    };
     const Deadline patience = env_.deadline.within(env_.config.connect_timeout);
     looks_ = look_at_servers(env_.pgpool.backends, env_, patience, [&](const ServerSeen& seen) {
-        if (ladder && seen.backend.id == request_.detached && seen.liveness != Liveness::silent) {
+        if (ladder && seen.backend.id == request_.detached && !host_is_asked(seen)) {
             ladder->needless();
         }
     });
-    if (!ladder || find(request_.detached)->liveness != Liveness::silent) {
-        return;
+    if (ladder && host_is_asked(*find(request_.detached))) {
+        look_at_the_host(*ladder);
+        note_.reset();
     }
-    climb(*ladder);
 }
 
 // A look through the backend_data_directory of another server says nothing about this one.
@@ -58,34 +63,43 @@ void Failover::refuse_another_cluster(const Target& target) const {
     }
 }
 
-void Failover::climb(Ladder& ladder) {
+void Failover::look_at_the_host(Ladder& ladder) {
+    const bool silent = find(request_.detached)->liveness == Liveness::silent;
     auto target = ladder.reached();
-    old_.how = ladder.how();
     if (!target) {
         env_.log.warn("the old primary cannot be reached",
-                      {{"node", std::to_string(request_.detached)}, {"tried", old_.how}});
+                      {{"node", std::to_string(request_.detached)}, {"tried", ladder.how()}});
+        old_.how = silent ? ladder.how() : "";
         return;
     }
     const NodeReport& report = target->report;
     try {
         refuse_another_cluster(*target);
     } catch (const Error& error) {
-        old_.how = fmt::format("reached {}, but {}", old_.how, error.what());
+        old_.how = fmt::format("reached {}, but {}", ladder.how(), error.what());
         env_.log.warn("the host of the old primary is reached, and its server not found",
                       {{"node", std::to_string(request_.detached)}, {"why", error.what()}});
         return;
     }
     env_.log.info("the host of the old primary is reached",
                   {{"node", std::to_string(request_.detached)},
-                   {"how", old_.how},
+                   {"how", ladder.how()},
                    {"server", report.running ? "running" : "not running"}});
-    if (!report.data_directory || makes_a_standby(report)) {
+    const NotedStop stop = note_ ? noted_stop(report) : NotedStop::none;
+    if (stop == NotedStop::none && !silent) {
+        return;  // it refuses, and there is nothing to go on with
+    }
+    old_.how = ladder.how();
+    if (stop == NotedStop::none && (!report.data_directory || makes_a_standby(report))) {
         old_.how = fmt::format("reached {}, but {} {}", old_.how, target->directory(),
                                report.data_directory ? "is a standby's" : "is no data directory");
         return;
     }
     old_.host = report.running ? OldPrimary::Host::running : OldPrimary::Host::down;
     fenced_ = std::move(target);
+    if (stop == NotedStop::shut_down) {
+        go_on_where_it_was_stopped();
+    }
 }
 
 // The same session for all that is done to one node.
@@ -131,6 +145,9 @@ void Failover::stop_old_primary(int node) {
         if (old_.answered) {
             old_.how = "from here";
         }
+    }
+    if (detached && ran && was_primary) {
+        leave_note();
     }
     stop_server(target, env_, deadline);
     if (detached && ran && was_primary) {

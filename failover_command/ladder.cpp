@@ -21,14 +21,18 @@ constexpr milliseconds before_ssh{200};
 constexpr milliseconds before_the_way_around{500};
 constexpr milliseconds to_ask_a_standby{500};
 
-// Whether its walreceiver streams, and from none of the other nodes.
-bool streams_from(const Backend& standby, const Backend& primary, const Env& env,
-                  Deadline deadline) {
+// Whether its walreceiver streams, and from none of the other nodes. From a primary that is known
+// to be stopped nobody streams: then any that serves may lead there.
+bool leads_to(const Backend& standby, const Backend& primary, bool stopped, const Env& env,
+              Deadline deadline) {
     try {
         const PgAnswer answer =
             PgConnection::open(inspection_conninfo(standby, env.config), env.hook, deadline);
         if (answer.kind != PgAnswer::Kind::serving) {
             return false;
+        }
+        if (stopped) {
+            return true;
         }
         PgConnection& server = *answer.connection;
         const bool tells_sender = server.major_version() >= 11;
@@ -53,10 +57,11 @@ bool streams_from(const Backend& standby, const Backend& primary, const Env& env
 
 }  // namespace
 
-Ladder::Ladder(const Backend& old_primary, const Env& env)
+Ladder::Ladder(const Backend& old_primary, const Env& env, bool stopped)
     : old_(old_primary),
       env_(env),
       deadline_(env.deadline.within(env.config.fence_timeout)),
+      stopped_(stopped),
       direct_([this] { direct(); }),
       through_([this] { through(); }) {
 }
@@ -98,7 +103,7 @@ void Ladder::arrived(std::unique_ptr<Target> target, std::string how) {
 
 void Ladder::direct() {
     std::string failed = "ssh: not tried";
-    if (wait_for_start(before_ssh, false)) {
+    if (wait_for_start(stopped_ ? milliseconds(0) : before_ssh, false)) {
         try {
             auto node = make_node(old_, env_.config, deadline_);
             const bool local = dynamic_cast<LocalNode*>(node.get()) != nullptr;
@@ -152,8 +157,8 @@ std::string Ladder::ask_around() {
             if (backend.id != old_.id) {
                 asked.emplace_back(backend, std::async(std::launch::async, [this, backend] {
                                        try {
-                                           return streams_from(backend, old_, env_,
-                                                               deadline_.within(to_ask_a_standby));
+                                           return leads_to(backend, old_, stopped_, env_,
+                                                           deadline_.within(to_ask_a_standby));
                                        } catch (const Interrupted&) {
                                            return false;
                                        }

@@ -16,7 +16,9 @@ namespace hooks::failover {
 // standby that still streams from that primary. All within fence_timeout from the construction on.
 class Ladder {
   public:
-    Ladder(const Backend& old_primary, const Env& env);
+    // `stopped`: an earlier run was about to stop its server, so its answer is not waited for, and
+    // any standby may be the way there.
+    Ladder(const Backend& old_primary, const Env& env, bool stopped);
     ~Ladder();
     Ladder(const Ladder&) = delete;
     Ladder& operator=(const Ladder&) = delete;
@@ -42,6 +44,7 @@ class Ladder {
     const Backend old_;
     const Env& env_;
     const Deadline deadline_;
+    const bool stopped_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool needless_ = false;

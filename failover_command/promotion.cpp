@@ -23,6 +23,9 @@ bool Failover::promote_node(int node) {
         return candidate_failed(node, error.what());  // nothing was asked of it yet
     }
     point_of_no_restore();
+    if (could_return) {
+        leave_note();
+    }
     asked_ = node;
     Promotion promotion = ask_to_promote(node);
     if (promotion.end == Promotion::End::pending && may_use_an_archive(before)) {
@@ -35,6 +38,7 @@ bool Failover::promote_node(int node) {
         if (could_return) {
             old_.can_return = true;
             env_.deadline = *reserved_;
+            leave_note();
         }
         return candidate_failed(node, promotion.detail);
     }

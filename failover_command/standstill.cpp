@@ -121,8 +121,8 @@ void Failover::doubt_refusal() {
     env_.log.warn("the old primary refuses connections from here and goes on for its standbys",
                   {{"node", std::to_string(request_.detached)}, {"why", lost->seen.detail}});
     if (old_.host == OldPrimary::Host::unknown) {
-        Ladder ladder(backend, env_);
-        climb(ladder);
+        Ladder ladder(backend, env_, false);
+        look_at_the_host(ladder);
     }
 }
 

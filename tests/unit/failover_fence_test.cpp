@@ -179,6 +179,17 @@ TEST(Fence, AServerThatWasStartedAgainIsStoppedAgain) {
               "F04: stop look_again");
 }
 
+// A run that was killed while it stopped this server; who crashed, or was never noted, is F05.
+TEST(Fence, ARefusingServerThatRunsOnItsHostIsStopped) {
+    const std::vector<ServerSeen> servers = {dead, standby(1, "0/5"), standby(2, "0/5")};
+    OldPrimary old;
+    old.how = "by ssh";
+    old.host = OldPrimary::Host::running;
+    EXPECT_EQ(rule_and_outline(decide_on(servers, old)), "F04: stop look_again");
+    old.host = OldPrimary::Host::unknown;
+    EXPECT_EQ(rule_and_outline(decide_on(servers, old)), "F05: create_slots promote");
+}
+
 // Everything that can be known of it, with every answer of the three servers.
 TEST(FenceSpace, NeverPromotesWithoutAFenceAndNeverStartsBesideAnother) {
     const std::vector<Liveness> answers = {Liveness::rejecting, Liveness::refused, Liveness::denied,
