@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/core/conninfo.h"
+#include "common/core/slots.h"
 
 namespace hooks::failover {
 namespace {
@@ -210,10 +211,7 @@ Decision standby_was_lost(const Request& request, const ServerSeen* primary, con
     }
     const std::string lost = fmt::format("node {} was a standby, {} is the primary",
                                          request.detached, primary->backend.label());
-    const bool drop =
-        policy.failed_standby_slot == FailedStandbySlot::drop ||
-        (policy.failed_standby_slot == FailedStandbySlot::keep_if_bounded && !slots_bounded);
-    if (!drop) {
+    if (!lets_slot_go(policy.failed_standby_slot, slots_bounded)) {
         return Nothing{"F02", lost + "; its slot is kept, so that it can come back"};
     }
     return Plan{"F02",

@@ -5,6 +5,9 @@
 #include <algorithm>
 
 #include "common/app/run_hook.h"
+#include "common/app/slot_ledger.h"
+#include "common/app/slot_review.h"
+#include "common/app/worker.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
 
@@ -29,6 +32,7 @@ Verdict Failover::run() {
             verdict.text = done_;
             verdict.next = next_;
         }
+        review_slots(verdict);
         return verdict;
     } catch (...) {
         put_everything_back();
@@ -129,10 +133,38 @@ bool Failover::slots_bounded() {
     if (request_.detached_was_primary()) {
         return false;
     }
+    const ServerSeen* primary = primary_of_lost_standby();
+    return primary != nullptr &&
+           slots_are_bounded(*connection_to(looks_, primary->backend.id), env_.deadline);
+}
+
+// As decide() has it; nullptr when it is none now.
+const ServerSeen* Failover::primary_of_lost_standby() const {
     const auto servers = seen_of(looks_);
-    const ServerSeen* seen = primary_of_standby(request_, servers);
-    PgConnection* primary = seen != nullptr ? connection_to(looks_, seen->backend.id) : nullptr;
-    return primary != nullptr && slots_are_bounded(*primary, env_.deadline);
+    const ServerSeen* primary = primary_of_standby(request_, servers);
+    return primary != nullptr && primary->is_primary() ? find(primary->backend.id) : nullptr;
+}
+
+// Last of all: the promotion is over, and the standbys have their settings back.
+void Failover::review_slots(Verdict& verdict) {
+    const ServerSeen* primary = promoted_ >= 0          ? find(promoted_)
+                                : verdict.rule == "F02" ? primary_of_lost_standby()
+                                                        : nullptr;
+    if (primary == nullptr || verdict.code != ExitCode::done || env_.dry_run) {
+        return;
+    }
+    SlotsToReview what;
+    what.primary = primary->backend;
+    what.down = down_of(looks_);
+    if (promoted_ >= 0 && wants_rejoin(env_)) {
+        what.expected = {request_.detached};
+    }
+    const SlotReview slots = env_.timings.measure("slots", [&] {
+        return hooks::review_slots(*connection_to(looks_, primary->backend.id), what, env_,
+                                   env_.deadline.within(env_.config.connect_timeout));
+    });
+    verdict.text += slots.text;
+    verdict.next = verdict.next.empty() ? slots.next : verdict.next;
 }
 
 std::string Failover::decide_again_text() const {
@@ -148,10 +180,13 @@ bool Failover::perform(const Step& step) {
         return prepare(*slots);
     }
     if (const auto* drop = std::get_if<DropSlot>(&step)) {
-        const bool gone = drop_slot(*connection_to(looks_, drop->node), drop->slot, env_.deadline);
-        done_ =
-            fmt::format("node {} was a standby; its slot {} on node {} {}", request_.detached,
-                        drop->slot, drop->node, gone ? "was dropped" : "is in use and was kept");
+        const SlotDrop end =
+            drop_slot_noted({*connection_to(looks_, drop->node), backend(drop->node),
+                             find(drop->node)->server->system_identifier},
+                            drop->slot, "F02: its standby was lost", env_, env_.deadline);
+        done_ = fmt::format("node {} was a standby; its slot {} on node {} {}", request_.detached,
+                            drop->slot, drop->node,
+                            end == SlotDrop::in_use ? "is in use and was kept" : "was dropped");
         return true;
     }
     if (const auto* resume = std::get_if<ResumeReplay>(&step)) {

@@ -28,6 +28,8 @@ class Failover {
     Verdict run_to_the_end();
     bool worth_waiting(const Decision& decision) const;
     bool slots_bounded();
+    const ServerSeen* primary_of_lost_standby() const;
+    void review_slots(Verdict& verdict);
     std::string decide_again_text() const;
     bool perform(const Step& step);                    // false: the facts changed, look again
     bool candidate_failed(int node, std::string why);  // always false

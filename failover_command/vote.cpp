@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/app/node_lock.h"
+#include "common/app/slot_ledger.h"
 #include "common/io/poll.h"
 #include "failover_command/failover.h"
 
@@ -79,7 +80,9 @@ bool Failover::prepare(const CreateSlots& step) {
     PgConnection& candidate = *connection_to(looks_, step.node);
     with_slots_.insert(step.node);
     try {
-        create_slots(candidate, step.slots, env_.deadline.within(env_.config.connect_timeout));
+        make_slots({candidate, backend(step.node), find(step.node)->server->system_identifier},
+                   step.slots, "before its promotion", env_,
+                   env_.deadline.within(env_.config.connect_timeout));
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::sql) {
             return candidate_failed(step.node, error.what());
@@ -100,7 +103,7 @@ void Failover::drop_slots_of_no_promotion(int node, Deadline deadline) {
         standby = session.get();
     }
     if (standby->value("SELECT pg_is_in_recovery()", deadline) == "t") {
-        drop_unused_node_slots(*standby, deadline);
+        clear_standby_of_slots({*standby, backend(node)}, env_, deadline);
     }
 }
 

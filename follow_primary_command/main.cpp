@@ -11,6 +11,8 @@
 #include "common/app/pool.h"
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
+#include "common/app/slot_ledger.h"
+#include "common/app/slot_review.h"
 #include "common/app/worker.h"
 #include "common/core/connections.h"
 #include "common/core/held_settings.h"
@@ -43,7 +45,11 @@ class Follow {
         try {
             const Carried carried =
                 carry_out(decision, env_, [&](const Step& step) { return perform(step); });
-            return verdict_of(decision, carried, done_, env_);
+            Verdict verdict = verdict_of(decision, carried, done_, env_);
+            if (verdict.rule == "H03" && !env_.dry_run) {
+                give_up(verdict);
+            }
+            return verdict;
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::timeout && error.kind() != ErrorKind::unreachable) {
                 throw;
@@ -166,7 +172,9 @@ class Follow {
         PgConnection* standby = connection_to(looks_, target_.id);
         if (const auto* slots = std::get_if<CreateSlots>(&step)) {
             lock_node(*primary, target_.id, quick_);
-            create_slots(*primary, slots->slots, quick_);
+            make_slots(
+                {*primary, source_, find_server(seen_, source_.id)->server->system_identifier},
+                slots->slots, "before the node follows", env_, quick_);
         } else if (std::holds_alternative<Repoint>(step)) {
             const auto present = standby->query(
                 "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'", quick_);
@@ -179,7 +187,7 @@ class Follow {
             repoint(*standby, conninfo.str(), slot_name(target_.id), quick_);
         } else if (std::holds_alternative<ProveStreaming>(step)) {
             const Proof proof = prove_streaming(*primary, *standby, quick_);
-            settle_standby(*standby, env_, quick_);
+            settle_standby(*standby, target_, env_, quick_);
             done_ = fmt::format(
                 "{} follows {} on timeline {}, streams and replayed {}; its server "
                 "was not restarted",
@@ -197,6 +205,19 @@ class Follow {
             throw Error(ErrorKind::internal, "not a step of a quick follow: " + text(step));
         }
         return true;
+    }
+
+    // Nobody brings it back by itself: what becomes of its slot, and how it comes back.
+    void give_up(Verdict& verdict) {
+        SlotsToReview what;
+        what.primary = source_;
+        what.given_up = target_.id;
+        what.down = down_of(looks_);
+        const SlotReview slots =
+            review_slots(*connection_to(looks_, source_.id), what, env_, quick_);
+        verdict.text += slots.text;
+        verdict.next = fmt::format("pcp_recovery_node -n {} makes it a standby.{}{}", target_.id,
+                                   slots.next.empty() ? "" : " ", slots.next);
     }
 
     bool relaxation_was_seen() const {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/app/node_lock.h"
+#include "common/app/slot_ledger.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
 
@@ -64,9 +65,9 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
 
 }  // namespace
 
-void settle_standby(PgConnection& standby, Env& env, Deadline deadline) {
+void settle_standby(PgConnection& standby, const Backend& backend, Env& env, Deadline deadline) {
     try {
-        drop_unused_node_slots(standby, deadline);
+        clear_standby_of_slots({standby, backend}, env, deadline);
     } catch (const Error& error) {
         env.log.warn("slots for other nodes stay on a standby and keep its WAL back",
                      {{"node", standby.label()}, {"why", error.what()}});
@@ -126,7 +127,7 @@ Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline de
     try {
         const auto standby = wait_for_server(target, env, deadline);
         Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
-        settle_standby(*standby, env, deadline);
+        settle_standby(*standby, target.backend, env, deadline);
         proof.remark = settle_synchronous(primary, *standby, env, deadline);
         return proof;
     } catch (const Error& error) {

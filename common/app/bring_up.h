@@ -15,7 +15,7 @@ Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline de
 
 // After the proof: what it made for the other nodes when it was promoted, or was about to be, and
 // a restore_command that is held since a failover. A failure is a warning.
-void settle_standby(PgConnection& standby, Env& env, Deadline deadline);
+void settle_standby(PgConnection& standby, const Backend& backend, Env& env, Deadline deadline);
 
 // After the proof: synchronous_standby_names that a failover relaxed, on the primary where enough
 // standbys stream now, and on a standby that was no primary. For the verdict: "; ...", or nothing.

@@ -94,4 +94,8 @@ void wait_for_lock(PgConnection& server, int node_id, Env& env, Deadline patienc
     }
 }
 
+std::string nobody_holds(int node_id) {
+    return fmt::format("pg_try_advisory_xact_lock({}, {})", lock_class, node_id);
+}
+
 }  // namespace hooks

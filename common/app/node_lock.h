@@ -21,4 +21,7 @@ void lock_node(PgConnection& server, int node_id, Deadline deadline);
 void wait_for_lock(PgConnection& server, int node_id, Env& env, Deadline patience,
                    Deadline deadline);
 
+// A condition in SQL: no other session holds that lock. It is taken until the statement ends.
+std::string nobody_holds(int node_id);
+
 }  // namespace hooks

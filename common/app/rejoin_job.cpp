@@ -8,6 +8,8 @@
 #include "common/app/pool.h"
 #include "common/app/primary_session.h"
 #include "common/app/run_hook.h"
+#include "common/app/slot_ledger.h"
+#include "common/app/slot_review.h"
 #include "common/core/connections.h"
 #include "common/io/poll.h"
 #include "common/io/signals.h"
@@ -49,6 +51,8 @@ class Rejoin {
     RecoverySettings settings() const;
     bool look_again_after(int rewinds);
     std::string summary(const Decision& decision) const;
+    Verdict run_to_the_end();
+    SlotReview review();
 
     const RejoinJob& job_;
     Env& env_;
@@ -66,6 +70,7 @@ class Rejoin {
     bool rewinding_ = false;  // a step that a base backup can take the place of
     int rewinds_ = 0;         // that somebody ended
     int lost_connections_ = 0;
+    bool given_up_ = false;  // its host was waited for, in vain
 };
 
 // A server that answers where none should run is one that was started just now, or one of another
@@ -176,6 +181,7 @@ TargetFacts Rejoin::look_when_reachable() {
                 throw;
             }
             if (deadline.expired()) {
+                given_up_ = true;
                 throw last && short_of_time ? *last : error;
             }
             if (!last || last->message() != error.message()) {
@@ -279,7 +285,8 @@ bool Rejoin::look_again_after(int rewinds) {
 bool Rejoin::perform(const Step& step) {
     primary_.check(quick());
     if (const auto* s = std::get_if<CreateSlots>(&step)) {
-        create_slots(*primary_, s->slots, quick());
+        make_slots({*primary_, job_.source, source_->system_identifier}, s->slots,
+                   "before the node is made a standby", env_, quick());
     } else if (std::holds_alternative<StopServer>(step)) {
         stop_server(target_, env_, quick());
     } else if (std::holds_alternative<LookAgain>(step)) {
@@ -353,7 +360,47 @@ std::string Rejoin::summary(const Decision& decision) const {
     return out;
 }
 
+// What the slots on the primary keep back, this node's among them when it is given up.
+SlotReview Rejoin::review() {
+    SlotsToReview what;
+    what.primary = job_.source;
+    if (given_up_) {
+        what.given_up = job_.target.id;
+    }
+    return review_slots(*primary_, what, env_, quick());
+}
+
 Verdict Rejoin::run() {
+    try {
+        Verdict verdict = run_to_the_end();
+        if (!job_.online_recovery && verdict.code == ExitCode::done) {
+            const SlotReview slots = review();
+            verdict.text += slots.text;
+            verdict.next = verdict.next.empty() ? slots.next : verdict.next;
+        }
+        return verdict;
+    } catch (const Error& error) {
+        if (!given_up_) {
+            throw;
+        }
+        try {
+            primary_.check(quick());
+        } catch (const LookAnew&) {
+            // The session is a new one, on the same primary.
+        } catch (const Error&) {
+            throw error;  // its slots are nobody's concern any more
+        }
+        const SlotReview slots = review();
+        throw Error(error.kind(),
+                    fmt::format("{}; it was waited for until follow_timeout and is given up{}",
+                                error.message(), slots.text),
+                    fmt::format("{}{}When it can be reached again: pcp_recovery_node -n {}.{}{}",
+                                error.hint(), error.hint().empty() ? "" : " ", job_.target.id,
+                                slots.next.empty() ? "" : " ", slots.next));
+    }
+}
+
+Verdict Rejoin::run_to_the_end() {
     primary_.open(quick());
     // A look, a stop, a look, a rewind that fails, a look, a base backup: more rounds than that
     // mean that somebody else changes the node at the same time.

@@ -295,6 +295,12 @@ std::string Timings::text() const {
     return out;
 }
 
+PgpoolConf pgpool_conf_now(const Env& env) {
+    const std::string text =
+        read_config_file(env.pgpool.path, "pgpool.conf", "It was there when this run began.");
+    return parse_pgpool_conf(ConfFile::parse(text, env.pgpool.path), env.pgpool.path);
+}
+
 int run_hook(const HookSpec& spec, int argc, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     reset_inherited_state();

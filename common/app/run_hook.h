@@ -26,6 +26,9 @@ enum class Carried { out, interrupted_for_new_look, nothing, refused, dry_run };
 Carried carry_out(const Decision& decision, Env& env,
                   const std::function<bool(const Step&)>& perform);
 
+// pgpool.conf as it is now: a worker may have begun hours ago. Throws Error{config}.
+PgpoolConf pgpool_conf_now(const Env& env);
+
 // "nothing was changed", or "after: stop the server of node 0 (fast)".
 std::string effects_of(const Env& env);
 

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "common/app/node_lock.h"
 #include "common/app/servers.h"
 #include "common/io/poll.h"
 
@@ -25,24 +27,50 @@ bool lost(const Error& error) {
 
 }  // namespace
 
-void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline) {
+void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline,
+                  SlotChanges* changes) {
+    SlotChanges unwanted;
+    SlotChanges& done = changes != nullptr ? *changes : unwanted;
     std::string names;
     for (const std::string& slot : slots) {
         names += (names.empty() ? "" : ", ") + quote_sql_literal(slot);
     }
-    // A slot without restart_lsn holds nothing back; one that lost its WAL never will again.
-    for (const PgRow& row : server.query(
-             fmt::format("SELECT slot_name FROM pg_replication_slots WHERE slot_name IN ({}) AND "
-                         "slot_type = 'physical' AND NOT active AND restart_lsn IS NULL",
-                         names),
-             deadline)) {
-        drop_slot(server, row.at(0).value_or(""), deadline);
+    const std::string present_sql = fmt::format(
+        "SELECT slot_name, slot_type = 'physical' AND NOT active AND restart_lsn IS NULL "
+        "FROM pg_replication_slots WHERE slot_name IN ({})",
+        names);
+    std::set<std::string> before;
+    for (const PgRow& row : server.query(present_sql, deadline)) {
+        const std::string slot = row.at(0).value_or("");
+        // A slot without restart_lsn holds nothing back; one that lost its WAL never will again.
+        if (row.at(1) == "t" && drop_slot(server, slot, deadline) == SlotDrop::dropped) {
+            done.dropped.push_back(slot);
+        } else {
+            before.insert(slot);
+        }
     }
-    server.query(fmt::format("SELECT pg_create_physical_replication_slot(wanted, true) FROM "
-                             "unnest(ARRAY[{}]::name[]) AS wanted WHERE wanted NOT IN "
-                             "(SELECT slot_name FROM pg_replication_slots)",
-                             names),
-                 deadline);
+    const auto note_new = [&](const std::vector<PgRow>& rows) {
+        for (const PgRow& row : rows) {
+            const std::string slot = row.at(0).value_or("");
+            if (before.count(slot) == 0) {
+                done.made.push_back(slot);
+            }
+        }
+    };
+    try {
+        note_new(server.query(
+            fmt::format("SELECT wanted, pg_create_physical_replication_slot(wanted, true) FROM "
+                        "unnest(ARRAY[{}]::name[]) AS wanted WHERE wanted NOT IN "
+                        "(SELECT slot_name FROM pg_replication_slots)",
+                        names),
+            deadline));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::sql) {
+            // Those that were made before the one that failed are there all the same.
+            note_new(server.query(present_sql, deadline));
+        }
+        throw;
+    }
     const auto missing =
         server.query(fmt::format("SELECT wanted FROM unnest(ARRAY[{}]::name[]) AS wanted WHERE "
                                  "wanted NOT IN (SELECT slot_name FROM pg_replication_slots "
@@ -57,30 +85,41 @@ void create_slots(PgConnection& server, const std::vector<std::string>& slots, D
     }
 }
 
-bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline) {
+SlotDrop drop_slot(PgConnection& server, const std::string& slot, Deadline deadline,
+                   std::optional<int> unless_held) {
     const PgOutcome outcome = server.execute(
         fmt::format("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
-                    "slot_name = {} AND NOT active",
-                    quote_sql_literal(slot)),
+                    "slot_name = {} AND NOT active{}",
+                    quote_sql_literal(slot),
+                    unless_held ? " AND " + nobody_holds(*unless_held) : ""),
         deadline);
     if (!outcome.ok && outcome.sqlstate != "55006") {  // object_in_use
         throw Error(ErrorKind::sql,
                     fmt::format("{}: dropping slot {}: {}", server.label(), slot, outcome.message));
     }
-    return server
-        .query(fmt::format("SELECT 1 FROM pg_replication_slots WHERE slot_name = {}",
-                           quote_sql_literal(slot)),
-               deadline)
-        .empty();
+    if (outcome.ok && !outcome.rows.empty()) {
+        return SlotDrop::dropped;
+    }
+    return server.query(fmt::format("SELECT 1 FROM pg_replication_slots WHERE slot_name = {}",
+                                    quote_sql_literal(slot)),
+                        deadline)
+                   .empty()
+               ? SlotDrop::none
+               : SlotDrop::in_use;
 }
 
-void drop_unused_node_slots(PgConnection& standby, Deadline deadline) {
+std::vector<std::string> drop_unused_node_slots(PgConnection& standby, Deadline deadline) {
+    std::vector<std::string> dropped;
     for (const PgRow& row : standby.query(
              "SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'physical' AND "
              "NOT active AND slot_name ~ '^pgpool_node_[0-9]+$'",
              deadline)) {
-        drop_slot(standby, row.at(0).value_or(""), deadline);
+        const std::string slot = row.at(0).value_or("");
+        if (drop_slot(standby, slot, deadline) == SlotDrop::dropped) {
+            dropped.push_back(slot);
+        }
     }
+    return dropped;
 }
 
 bool slots_are_bounded(PgConnection& server, Deadline deadline) {

@@ -46,13 +46,21 @@ void read_copy_sizes(PgConnection& primary, SourceFacts& facts, Deadline deadlin
 TargetFacts read_running_target(PgConnection& target, int node_id, Deadline deadline);
 
 // Physical slots with WAL reserved at once; one that exists and reserves WAL is kept, one that
-// lost its WAL, or never had any, and is not in use is made anew.
-void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline);
-// False when it is in use, and therefore left alone; true also when there is none.
-bool drop_slot(PgConnection& server, const std::string& slot, Deadline deadline);
+// lost its WAL, or never had any, and is not in use is made anew. `changes`: what was done, also
+// when it throws. Hooks call make_slots() of slot_ledger.h, which keeps the ledger.
+struct SlotChanges {
+    std::vector<std::string> dropped;
+    std::vector<std::string> made;
+};
+void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline,
+                  SlotChanges* changes = nullptr);
+// One that is in use is left alone. `unless_held`: also one of a node that another run works on.
+enum class SlotDrop { dropped, none, in_use };
+SlotDrop drop_slot(PgConnection& server, const std::string& slot, Deadline deadline,
+                   std::optional<int> unless_held = {});
 // Slots for other nodes on a server that is a standby now. Nobody uses them, and they would keep
-// its WAL back until its disk is full. One in use is left alone.
-void drop_unused_node_slots(PgConnection& standby, Deadline deadline);
+// its WAL back until its disk is full. One in use is left alone. Returns those that went.
+std::vector<std::string> drop_unused_node_slots(PgConnection& standby, Deadline deadline);
 // Whether a slot cannot keep back WAL without limit (13 and later, max_slot_wal_keep_size set).
 bool slots_are_bounded(PgConnection& server, Deadline deadline);
 

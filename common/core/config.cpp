@@ -270,8 +270,10 @@ constexpr std::array options = {
            "where the node has them, else the same path"},
     Option{"failed_standby_slot", "keep_if_bounded | keep | drop", "keep_if_bounded", Scope::all,
            &store<&Config::failed_standby_slot>,
-           "What becomes of the slot of a standby that failed. A kept slot saves the standby a "
-           "rebuild, but without max_slot_wal_keep_size it can fill the primary's disk."},
+           "What becomes of the slot of a standby that failed, and of any node that is given up: "
+           "an old primary with rejoin_old_primary off, a host that is not back within "
+           "follow_timeout. A kept slot saves the node a rebuild, but without "
+           "max_slot_wal_keep_size it can fill the primary's disk."},
     Option{"state_dir", "path", "/var/lib/pgpool-hooks", Scope::all, &store<&Config::state_dir>,
            "History, locks and the logs of workers; ~/.pgpool-hooks when this cannot be written."},
     Option{"log_level", "error | warn | info | debug", "info", Scope::all,

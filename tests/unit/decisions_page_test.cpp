@@ -17,7 +17,7 @@ std::set<std::string> ids_in(const std::string& text, const std::string& before 
                              const std::string& after = "") {
     std::set<std::string> ids;
     for (std::size_t at = before.size(); at + 3 + after.size() <= text.size(); ++at) {
-        const bool is_id = std::string("FHRS").find(text[at]) != std::string::npos &&
+        const bool is_id = std::string("FHLRS").find(text[at]) != std::string::npos &&
                            is_digit(text[at + 1]) && is_digit(text[at + 2]);
         if (is_id && text.compare(at - before.size(), before.size(), before) == 0 &&
             text.compare(at + 3, after.size(), after) == 0) {
@@ -34,13 +34,14 @@ std::string source_of(const char* path) {
 // A rule is a string in the code and the first cell of a row on the page.
 TEST(DecisionsPage, HasARowForEveryRuleAndNoOther) {
     std::string code;
-    for (const char* path : {"failover_command/decide.cpp", "follow_primary_command/decide.cpp",
-                             "common/core/rejoin.cpp", "pgpool_remote_start/decide.cpp"}) {
+    for (const char* path :
+         {"failover_command/decide.cpp", "follow_primary_command/decide.cpp",
+          "common/core/rejoin.cpp", "common/core/slots.cpp", "pgpool_remote_start/decide.cpp"}) {
         code += source_of(path);
     }
     const auto in_code = ids_in(code, "\"", "\"");
     EXPECT_EQ(in_code, ids_in(source_of("docs/decisions.md"), "\n| ", " |"));
-    EXPECT_EQ(in_code.size(), 9U + 4U + 11U + 5U);
+    EXPECT_EQ(in_code.size(), 9U + 4U + 8U + 11U + 5U);
 }
 
 // Its prose speaks of rules that exist.
