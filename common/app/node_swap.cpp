@@ -65,11 +65,15 @@ done
 echo "end: of the lists"
 )sh";
 
-// PGDATA, WORK, INCOMING (seen by a look at the node).
+// PGDATA, WORK, INCOMING (seen by a look at the node), whether a server runs there: then every move
+// was made, PG_VERSION's last, and none may be made under it.
+// The journal ends before anything is deleted. Run again without what it put aside, it would take
+// the new files for the old ones and move them out.
 constexpr std::string_view swap_script = R"sh(
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 tab=$(printf '\t')
 umask 077
+if [ "$4" = yes ]; then moves=/dev/null; else moves=$2/swap; fi
 while IFS=$tab read -r way from to; do
     case $way in
         out)
@@ -86,14 +90,16 @@ while IFS=$tab read -r way from to; do
                 mv -T -- "$from" "$to"
             fi ;;
     esac
-done <"$2/swap"
+done <"$moves"
 while IFS=$tab read -r current room; do
     sync -f "$current" 2>/dev/null || sync
-    rm -rf -- "$room/discarded" "$room/incoming"
 done <"$2/rooms"
 rm -rf -- "$2/rewind-unfinished" "$2/backup-unfinished" "$2/settings" "$2"/pg_control.*
 mv -f -- "$2/swap" "$2/swapped"
 sync -f "$2" 2>/dev/null || sync
+while IFS=$tab read -r current room; do
+    rm -rf -- "$room/discarded" "$room/incoming" || true
+done <"$2/rooms"
 )sh";
 
 // WORK, then names. What a journal still needs stays.
@@ -180,8 +186,10 @@ std::string name_aside(const Lists& lists) {
 }
 
 void run_swap(Target& target, const std::string& incoming, Deadline deadline) {
-    must(target.node->run_script(
-             swap_script, {target.directory(), target.report.work_directory, incoming}, deadline),
+    must(target.node->run_script(swap_script,
+                                 {target.directory(), target.report.work_directory, incoming,
+                                  target.report.running ? "yes" : "no"},
+                                 deadline),
          target, "swapping the base backup in (the next run goes on with it)");
 }
 

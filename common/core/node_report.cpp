@@ -122,6 +122,11 @@ fi
 for name in standby.signal recovery.signal recovery.conf; do
     if [ -e "$pgdata/$name" ]; then say file "$name"; fi
 done
+# A base backup that was put in place and never started: a server renames this file first of all.
+if [ -e "$work/swapped" ] && [ -f "$pgdata/backup_label" ] &&
+    { [ -e "$pgdata/standby.signal" ] || { [ "$version" -lt 12 ] && [ -e "$pgdata/recovery.conf" ]; }; }; then
+    say backup_start "$(sed -n 's/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$pgdata/backup_label")"
+fi
 if [ -f "$pgdata/recovery.conf" ]; then
     line=$(head -n 1 -- "$pgdata/recovery.conf" 2>/dev/null || true)
     case $line in "# Fenced by pgpool-hooks"*) say tombstone "${line#??}" ;; esac
@@ -203,6 +208,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.standby_signal |= value == "standby.signal";
             report.recovery_signal |= value == "recovery.signal";
             report.recovery_conf |= value == "recovery.conf";
+        } else if (key == "backup_start") {
+            report.backup_start = parse_lsn(value);
         } else if (key == "tombstone") {
             report.tombstone = value;
         } else if (key == "unfinished_marker") {
@@ -251,11 +258,12 @@ NodeReport parse_node_report(std::string_view output) {
 
 Lsn wal_scan_start(const NodeReport& report) {
     const ControlData& control = *report.control;
+    const Lsn redo = report.backup_start.value_or(control.redo);
     try {
         const auto history = TimelineHistory::parse(control.timeline(), report.history);
-        return std::max(control.redo, history.entries().back().begin);
+        return std::max(redo, history.entries().back().begin);
     } catch (const Error&) {
-        return control.redo;  // target_facts says what is wrong with the history
+        return redo;  // target_facts says what is wrong with the history
     }
 }
 
@@ -281,7 +289,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     }
     const ControlData& control = *report.control;
     facts.system_identifier = control.system_identifier;
-    facts.redo = control.redo;
+    facts.redo = report.backup_start.value_or(control.redo);
     try {
         facts.history = TimelineHistory::parse(control.timeline(), report.history);
         if (control.timeline() > 1 && facts.history->entries().size() == 1) {
@@ -295,7 +303,9 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     // recovery" with no minimum recovery point: its pages are still those of a primary.
     const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
                                control.state == ClusterState::in_archive_recovery;
-    const bool was_primary = !standby_state || !control.min_recovery_end.valid();
+    // The control file of a base backup is that of the primary that it was taken of.
+    const bool was_primary =
+        !report.backup_start && (!standby_state || !control.min_recovery_end.valid());
     facts.was_primary = was_primary;
 
     // It has at least the header of its last checkpoint record. Without it, one that begins at the
@@ -305,7 +315,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     std::optional<Lsn> end;
     if (const auto record = last_waldump_record(waldump)) {
         end = end_of_record(*record, control.wal_segment_size);
-    } else if (control.min_recovery_end.valid()) {
+    } else if (control.min_recovery_end.valid() && !report.backup_start) {
         end = control.min_recovery_end;
     }
     if (!end) {
@@ -317,7 +327,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     } else {
         facts.end_of_wal = std::max({*end, control.min_recovery_end, past_checkpoint});
     }
-    if (was_primary) {
+    if (was_primary || report.backup_start) {
         facts.on_disk = facts.end_of_wal;
     } else {
         facts.on_disk = std::max(control.min_recovery_end, past_checkpoint);

@@ -32,6 +32,8 @@ struct NodeReport {
     bool standby_signal = false;
     bool recovery_signal = false;
     bool recovery_conf = false;
+    // Of a base backup that was put in place and never started: from where it will be replayed.
+    std::optional<Lsn> backup_start;
     std::string tombstone;  // its first line, where recovery.conf is one
     bool unfinished_marker = false;
     RewindState rewind_state = RewindState::copying;  // where there is a marker

@@ -234,6 +234,32 @@ TEST(TargetFacts, OfAStandbyWithoutAMinimumRecoveryPointAreThoseOfAPrimary) {
     }
 }
 
+// It has the control file of the primary, which was in production while it was copied.
+TEST(TargetFacts, OfABaseBackupThatWasNeverStartedAreThoseOfAStandby) {
+    const std::string text = replaced(report_of("primary_crashed"), "end: report",
+                                      "backup_start: 0/2000000\nend: report");
+    const NodeReport report = parse_node_report(text);
+    EXPECT_EQ(report.backup_start, lsn("0/2000000"));
+    EXPECT_EQ(wal_scan_start(report), lsn("0/2000000"));
+    const TargetFacts facts = target_facts(0, report, report_of("primary_crashed.waldump"));
+    EXPECT_EQ(facts.was_primary, Known<bool>(false));
+    EXPECT_EQ(facts.redo, Known<Lsn>(lsn("0/2000000")));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")));
+    EXPECT_EQ(facts.on_disk, facts.end_of_wal) << "its pages may be as new as that";
+    SourceFacts the_same = source();
+    the_same.system_identifier = *facts.system_identifier;
+    the_same.history = TimelineHistory::parse(1, "");
+    EXPECT_EQ(judge(the_same, facts, never), "R06 follow");
+    EXPECT_EQ(judge(the_same, facts_of("primary_crashed")), "R05 base backup");
+    SourceFacts before = promoted_at_their_end();
+    before.history = TimelineHistory::parse(2, "1\t0/3031EE0\t\n");
+    EXPECT_EQ(judge(before, facts), "R08 rewind") << "nothing is trimmed under it";
+
+    // Where its WAL cannot be read, nobody knows where the copy ended.
+    EXPECT_FALSE(target_facts(0, report, "").end_of_wal);
+    EXPECT_FALSE(parse_node_report(replaced(text, "0/2000000", "")).backup_start);
+}
+
 TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
     const NodeReport report =
         parse_node_report(replaced(report_of("standby_clean"), "location:           0/2000060",
