@@ -82,6 +82,9 @@ elif [ ! -e "$pgdata" ] || [ -e "$work/backup-unfinished" ] ||
 elif [ ! -d "$pgdata/base" ] && [ ! -d "$pgdata/global" ] && [ ! -d "$pgdata/pg_wal" ]; then
     say foreign "$(ls -A -- "$pgdata" | head -n 3 | tr '\n' ' ')"
 fi
+if [ -e "$work/backup-unfinished" ]; then
+    say unfinished_configuration "$(sed -n 's/^configuration: //p' "$work/backup-unfinished")"
+fi
 if [ -e "$work/swap" ]; then say interrupted_swap yes; fi
 serves() { [ -x "$1/postgres" ] && "$1/postgres" --version | grep -q " $version[.a-z]"; }
 if [ -n "$bin" ]; then
@@ -190,6 +193,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.empty = true;
         } else if (key == "foreign") {
             report.foreign = value;
+        } else if (key == "unfinished_configuration") {
+            report.unfinished_keeps_configuration = value == "own";
         } else if (key == "interrupted_swap") {
             report.interrupted_swap = true;
         } else if (key == "pg_version") {

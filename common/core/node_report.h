@@ -46,6 +46,8 @@ struct NodeReport {
     bool mount_point = false;       // PGDATA itself is one
     bool symbolic_link = false;     // PGDATA itself is one
     std::string busy;               // "pg_rewind, pid 4711": somebody works on these files
+    // A base backup that removed the old data did not end, and what was to stay is the node's own.
+    bool unfinished_keeps_configuration = false;
     bool interrupted_swap = false;  // a base backup is half in place
     Known<ControlData> control;
     std::string history;  // content of the history file of its timeline, when there is one

@@ -329,7 +329,20 @@ TEST_F(BaseBackup, InPlaceTheOldDataStaysUntilTheCopyArrives) {
 }
 
 TEST_F(BaseBackup, InPlaceCutOffMidwayNothingCanBeStartedAndTheNextRunBuildsIt) {
+    const std::string there = cluster.base_directory() + "/node0/space";
+    const std::string here = node() + "/space";
     leave_behind();
+    shell("mkdir " + there);
+    cluster.sql(0, "CREATE TABLESPACE space LOCATION '" + there + "'");
+    cluster.sql(0, "CREATE TABLE public.wide TABLESPACE space AS SELECT generate_series(1, 10) a");
+    cluster.sql(0, "CHECKPOINT");
+    add_to_hooks_conf("1.tablespace_map = '" + there + "=" + here + "'");
+    expect_rebuilt();
+    shell("sed -i /tablespace_map/d " + cluster.hooks_conf_path());
+    cluster.sql(0, "DROP TABLE public.later");
+    leave_behind();
+    shell("cd " + data() + " && echo \"work_mem = '7MB'\" >>postgresql.conf && mv pg_wal " +
+          node() + "/waldisk && ln -s ../waldisk pg_wal");
     add_to_hooks_conf("base_backup = 'in_place'");
     const std::string programs = cluster.base_directory() + "/programs";
     const std::string real = cluster.postgres_bin_dir();
@@ -346,8 +359,16 @@ TEST_F(BaseBackup, InPlaceCutOffMidwayNothingCanBeStartedAndTheNextRunBuildsIt) 
     EXPECT_TRUE(exists(work() + "/backup-unfinished"));
     EXPECT_NE(remote_start().exit_code, 0);
     EXPECT_FALSE(cluster.postgres_runs(1));
+    // What the first attempt left behind is the node's own all the same.
+    EXPECT_FALSE(exists(data() + "/pg_wal"));
+    EXPECT_FALSE(exists(data() + "/pg_tblspc"));
     shell("rm " + programs + "/pg_basebackup && ln -s " + real + "/pg_basebackup " + programs);
     expect_rebuilt();
+    EXPECT_EQ(cluster.sql_value(1, "SHOW work_mem"), "7MB");
+    EXPECT_EQ(shell("readlink " + data() + "/pg_wal"), "../waldisk\n");
+    EXPECT_EQ(shell("readlink " + data() + "/pg_tblspc/*"), here + "\n");
+    EXPECT_EQ(cluster.sql_value(1, "SELECT count(*) FROM public.wide"), "10");
+    EXPECT_EQ(cluster.sql_value(0, "SELECT count(*) FROM public.wide"), "10");
 }
 
 // --- cut off ---

@@ -115,6 +115,15 @@ TEST(NodeReport, HasTheRarerLinesToo) {
               "no programs of PostgreSQL 9 were found there: set postgres_bin_dir");
 }
 
+TEST(NodeReport, TellsWhoseConfigurationStaysWhenTheOldDataIsGone) {
+    const auto own = [](const std::string& lines) {
+        return parse_node_report(lines + "end: report\n").unfinished_keeps_configuration;
+    };
+    EXPECT_TRUE(own("unfinished_configuration: own\n"));
+    EXPECT_FALSE(own("unfinished_configuration: source\n"));
+    EXPECT_FALSE(own("unfinished_configuration: \n") || own(""));
+}
+
 TEST(NodeReport, IsNotDisturbedByWhatALoginShellPrints) {
     const NodeReport report = parse_node_report("Welcome to db0\n\nLast login: Sun Nov 22\n" +
                                                 report_of("standby_clean"));
