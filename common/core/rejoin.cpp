@@ -167,6 +167,16 @@ RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const R
     return losing(std::move(v), t, fork.value_or(Lsn{}));
 }
 
+// Promoted, or a standby of one that was, from the timeline that the source is still on.
+bool is_of_the_future(const SourceFacts& s, const TargetFacts& t) {
+    if (!t.history || t.timeline() <= s.history.timeline() || !t.system_identifier ||
+        *t.system_identifier != s.system_identifier) {
+        return false;
+    }
+    const TimelineEntry* common = t.history->find(s.history.timeline());
+    return common != nullptr && common->begin == s.history.entries().back().begin;
+}
+
 RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
                               const RejoinPolicy& policy) {
     const bool same_timeline = t.timeline() == s.history.timeline();
@@ -293,20 +303,17 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             fmt::format("{} has no data directory with a PG_VERSION", node_name(t.node)),
             node_name(t.node));
     }
-    if (t.serving && !policy.online_recovery && t.history && t.timeline() > s.history.timeline()) {
-        const TimelineEntry* common = t.history->find(s.history.timeline());
-        if (common != nullptr && common->begin == s.history.entries().back().begin) {
-            // Pgpool may call with a primary that a later failover left behind.
-            return verdict(
-                "R04", RejoinAction::refuse,
-                fmt::format(
-                    "{} follows timeline {}, which began after the one of {}: it is {} that "
-                    "is out of date",
-                    node_name(t.node), t.timeline(), node_name(s.node), node_name(s.node)),
-                fmt::format(
-                    "If {} shall be the primary all the same, run pcp_recovery_node for {}.",
-                    node_name(s.node), node_name(t.node)));
-        }
+    if (!policy.online_recovery && is_of_the_future(s, t)) {
+        // Pgpool may call with a primary that a later failover left behind: rows that were
+        // acknowledged since are on the target, and perhaps nowhere else.
+        return verdict(
+            "R04", RejoinAction::refuse,
+            fmt::format("{} is on timeline {}, which began after the one of {}: it is {} that "
+                        "is out of date",
+                        node_name(t.node), t.timeline(), node_name(s.node), node_name(s.node)),
+            fmt::format("If {} shall be the primary all the same, and what {} has since then may "
+                        "go, run pcp_recovery_node for {}.",
+                        node_name(s.node), node_name(t.node), node_name(t.node)));
     }
     if (t.running && t.was_primary && *t.was_primary) {
         if (!policy.stop_running_primary) {
