@@ -68,11 +68,18 @@ echo "end: of the lists"
 // PGDATA, WORK, INCOMING (seen by a look at the node), whether a server runs there: then every move
 // was made, PG_VERSION's last, and none may be made under it.
 // The journal ends before anything is deleted. Run again without what it put aside, it would take
-// the new files for the old ones and move them out.
+// the new files for the old ones and move them out. Filesystems write their renames down each in its
+// own time: a power loss must not bring PG_VERSION and the old files of a tablespace together.
 constexpr std::string_view swap_script = R"sh(
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 tab=$(printf '\t')
 umask 077
+rooms=$2/rooms
+sync_all() {
+    while IFS=$tab read -r current room; do
+        sync -f "$current" 2>/dev/null || sync
+    done <"$rooms"
+}
 if [ "$4" = yes ]; then moves=/dev/null; else moves=$2/swap; fi
 while IFS=$tab read -r way from to; do
     case $way in
@@ -80,8 +87,10 @@ while IFS=$tab read -r way from to; do
             if there "$from" && ! there "$to"; then
                 mkdir -p -- "${to%/*}"
                 mv -T -- "$from" "$to"
-            fi ;;
+            fi
+            case $from in */PG_VERSION) sync_all ;; esac ;;
         in)
+            case $from in */PG_VERSION) sync_all ;; esac
             if there "$from"; then
                 if there "$to"; then
                     echo "$to came there in the meantime, in the way of $from" >&2
@@ -91,15 +100,13 @@ while IFS=$tab read -r way from to; do
             fi ;;
     esac
 done <"$moves"
-while IFS=$tab read -r current room; do
-    sync -f "$current" 2>/dev/null || sync
-done <"$2/rooms"
+sync_all
 rm -rf -- "$2/rewind-unfinished" "$2/backup-unfinished" "$2/settings" "$2"/pg_control.*
 mv -f -- "$2/swap" "$2/swapped"
 sync -f "$2" 2>/dev/null || sync
 while IFS=$tab read -r current room; do
     rm -rf -- "$room/discarded" "$room/incoming" || true
-done <"$2/rooms"
+done <"$rooms"
 )sh";
 
 // WORK, then names. What a journal still needs stays.
