@@ -318,7 +318,9 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     // server's history".
     const Lsn past_checkpoint{control.checkpoint.value + shortest_record};
     std::optional<Lsn> end;
-    if (const auto record = last_waldump_record(waldump)) {
+    const auto record = last_waldump_record(waldump);
+    facts.wal_readable = record.has_value();
+    if (record) {
         end = end_of_record(*record, control.wal_segment_size);
     } else if (control.min_recovery_end.valid() && !report.backup_start) {
         end = control.min_recovery_end;

@@ -205,6 +205,8 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         end = *t.replay_stands_at;
     }
 
+    const Lsn needed = t.wal_readable ? end : *t.redo;
+
     if (!in_history) {
         const std::optional<Lsn> fork = ancestor ? ancestor->end : std::nullopt;
         return judge_diverged(s, t, policy, fork);
@@ -213,7 +215,7 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         const Lsn fork = *stretch->end;
         if (end > fork) {
             // What is trimmed must come again from the source; where it cannot, R09 is left.
-            const bool refetchable = *s.oldest_wal <= fork;
+            const bool refetchable = *s.oldest_wal <= std::min(fork, needed);
             if (!*t.was_primary && t.on_disk && *t.on_disk <= fork && refetchable) {
                 auto v = verdict("R07", RejoinAction::trim,
                                  fmt::format("{} received WAL up to {} but wrote nothing newer "
@@ -236,11 +238,11 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         }
     }
     // Streaming begins at the start of a segment, whatever the position.
-    if (*s.oldest_wal > end) {
+    if (*s.oldest_wal > needed) {
         return base_backup_or_refuse(
             policy, "R09",
-            fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node), end,
-                        node_name(s.node), *s.oldest_wal),
+            fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node),
+                        needed, node_name(s.node), *s.oldest_wal),
             node_name(t.node));
     }
     auto v =

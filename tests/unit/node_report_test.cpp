@@ -285,6 +285,13 @@ TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
 TEST(TargetFacts, KnowTheEndOfAStandbyWithoutRecordsToBeItsMinimumRecoveryPoint) {
     const TargetFacts facts = target_facts(0, parsed("standby_clean"), "pg_waldump: fatal: no\n");
     EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3022418")));
+    EXPECT_FALSE(facts.wal_readable);
+    EXPECT_TRUE(facts_of("standby_clean").wal_readable);
+    SourceFacts s = promoted_at_their_end();
+    EXPECT_EQ(judge(s, facts), "R06 follow");
+    s.oldest_wal = lsn("0/3000000");
+    EXPECT_EQ(judge(s, facts_of("standby_clean")), "R06 follow");
+    EXPECT_EQ(judge(s, facts), "R09 base backup") << "nobody has what it would replay first";
 }
 
 TEST(TargetFacts, TakeTheLaterOfRecordsAndMinimumRecoveryPoint) {

@@ -73,6 +73,7 @@ bool make_stopped(std::size_t index, World& w) {
     w.t.was_primary = pick.yes_or_no();
     w.t.on_disk = pick.of(pages);
     w.t.redo = pick.of(redo);
+    w.t.wal_readable = pick.yes_or_no();
     w.t.control =
         control_of(pick.yes_or_no() ? ClusterState::in_production : ClusterState::shut_down);
     w.s.oldest_wal = pick.of(oldest);
@@ -191,7 +192,8 @@ std::string defect_of_files(const World& w, const Plan& plan) {
     }
     if (trim) {
         const auto& step = std::get<TrimWal>(plan.steps.at(1));
-        if (*w.t.was_primary || *w.t.on_disk > step.from || *w.s.oldest_wal > step.from) {
+        if (*w.t.was_primary || *w.t.on_disk > step.from || *w.s.oldest_wal > step.from ||
+            (!w.t.wal_readable && *w.s.oldest_wal > *w.t.redo)) {
             return "trims WAL that is not to be trimmed";
         }
     }
@@ -213,7 +215,7 @@ std::string defect_of_following(const World& w) {
     if (*t.end_of_wal > limit || (*t.was_primary && (!theirs->end || *t.end_of_wal != limit))) {
         return "follows with WAL that the source does not have";
     }
-    if (!w.s.oldest_wal || *w.s.oldest_wal > *t.end_of_wal) {
+    if (!w.s.oldest_wal || *w.s.oldest_wal > (t.wal_readable ? *t.end_of_wal : *t.redo)) {
         return "follows where the WAL in between is gone";
     }
     if (t.unfinished_marker && !t.running) {

@@ -290,6 +290,22 @@ TEST(Rejoin, R08NeedsTheWalFromTheRedoPositionOn) {
     EXPECT_EQ(judge(s, stopped_primary("0/5000100")), "R08 rewind");
 }
 
+// Its own pg_wal is empty, or damaged: its last page is known, and nothing that leads there.
+TEST(Rejoin, R06NeedsTheWalFromTheRedoPositionOnWhereTheTargetsOwnCannotBeRead) {
+    SourceFacts s = source();
+    TargetFacts t = stopped_standby("0/4800000");
+    t.wal_readable = false;
+    s.oldest_wal = lsn("0/4000028");
+    EXPECT_EQ(judge(s, t), "R06 follow");
+    s.oldest_wal = lsn("0/4000029");
+    EXPECT_EQ(judge(s, t), "R09 base backup");
+    EXPECT_EQ(judge(s, t, never), "R10 refuse");
+    t.end_of_wal = lsn("0/5000001");
+    EXPECT_EQ(judge(s, t), "R09 base backup") << "nor is it trimmed";
+    s.oldest_wal = lsn("0/4000028");
+    EXPECT_EQ(judge(s, t), "R07 trim");
+}
+
 TEST(Rejoin, R06NeedsTheWalFromTheTargetsEndOn) {
     SourceFacts s = source();
     s.oldest_wal = lsn("0/4800000");
