@@ -152,6 +152,22 @@ if [ -n "$bin" ]; then
     for timeline in $timelines; do
         if [ "$timeline" -gt "$newest" ]; then newest=$timeline; fi
     done
+    # A standby that went on to another timeline tells its control file at the next restartpoint only,
+    # but started again it looks for the newest one that continues this.
+    known=$newest
+    for history in "$pgdata"/pg_wal/[0-9A-F]*.history; do
+        name=${history##*/}
+        name=${name%.history}
+        case $name in *[!0-9A-F]*) continue ;; esac
+        if [ "${#name}" -ne 8 ] || [ -z "$timelines" ]; then continue; fi
+        timeline=$((0x$name))
+        if [ "$timeline" -gt "$newest" ] &&
+            grep -q "^[[:space:]]*$known[[:space:]]" "$history" &&
+            [ -n "$(find "$pgdata/pg_wal/" -maxdepth 1 -name "$name????????????????")" ]; then
+            newest=$timeline
+        fi
+    done
+    say newest_timeline "$newest"
     history=$(printf '%s/pg_wal/%08X.history' "$pgdata" "$newest")
     if [ -f "$history" ]; then sed 's/^/history: /' "$history"; fi
 fi
@@ -187,6 +203,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.history += value + "\n";
         } else if (key == "user") {
             report.user = value;
+        } else if (key == "newest_timeline") {
+            std::from_chars(value.data(), value.data() + value.size(), report.newest_timeline);
         } else if (key == "owner") {
             report.owner = value;
         } else if (key == "empty") {
@@ -265,7 +283,7 @@ Lsn wal_scan_start(const NodeReport& report) {
     const ControlData& control = *report.control;
     const Lsn redo = report.backup_start.value_or(control.redo);
     try {
-        const auto history = TimelineHistory::parse(control.timeline(), report.history);
+        const auto history = TimelineHistory::parse(report.timeline(), report.history);
         return std::max(redo, history.entries().back().begin);
     } catch (const Error&) {
         return redo;  // target_facts says what is wrong with the history
@@ -296,10 +314,10 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     facts.system_identifier = control.system_identifier;
     facts.redo = report.backup_start.value_or(control.redo);
     try {
-        facts.history = TimelineHistory::parse(control.timeline(), report.history);
-        if (control.timeline() > 1 && facts.history->entries().size() == 1) {
+        facts.history = TimelineHistory::parse(report.timeline(), report.history);
+        if (report.timeline() > 1 && facts.history->entries().size() == 1) {
             facts.history = Unknown{fmt::format(
-                "{:08X}.history is not in its pg_wal, or names no parent", control.timeline())};
+                "{:08X}.history is not in its pg_wal, or names no parent", report.timeline())};
         }
     } catch (const Error& error) {
         facts.history = Unknown{error.message()};
@@ -329,7 +347,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
         const std::size_t newline = waldump.find_last_not_of('\n');
         facts.end_of_wal = Unknown{
             fmt::format("pg_waldump found no record from {} on timeline {}: {}",
-                        wal_scan_start(report), control.timeline(),
+                        wal_scan_start(report), report.timeline(),
                         waldump.substr(0, newline == std::string_view::npos ? 0 : newline + 1))};
     } else {
         facts.end_of_wal = std::max({*end, control.min_recovery_end, past_checkpoint});

@@ -232,6 +232,28 @@ TEST(TargetFacts, OfAPromotedNodeReadItsNewTimelineFromItsBegin) {
     EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3033DF0")));
 }
 
+// It followed a promotion and was killed before a restartpoint told its control file.
+TEST(TargetFacts, OfAStandbyWithWalOfALaterTimelineAreOnThatTimeline) {
+    const NodeReport report = parse_node_report(
+        replaced(report_of("standby_crashed"), "end: report",
+                 "newest_timeline: 2\nhistory: 1\t0/3022418\tno recovery target specified\n"
+                 "end: report"));
+    EXPECT_EQ(report.timeline(), 2U);
+    EXPECT_EQ(wal_scan_start(report), lsn("0/3022418"));
+    const TargetFacts facts = target_facts(0, report, report_of("standby_crashed.waldump"));
+    EXPECT_EQ(facts.timeline(), 2U);
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")));
+    // Started, it would replay timeline 2 past the switchpoint of timeline 3.
+    SourceFacts s = source();
+    s.system_identifier = *facts.system_identifier;
+    s.history = TimelineHistory::parse(3, "1\t0/3022418\t\n2\t0/3030000\t\n");
+    EXPECT_EQ(judge(s, facts), "R07 trim");
+    EXPECT_EQ(judge(s, facts_of("standby_crashed")), "R07 trim") << "of another timeline";
+    s.history = TimelineHistory::parse(3, "1\t0/3022418\t\n2\t0/3031EE8\t\n");
+    EXPECT_EQ(judge(s, facts), "R06 follow");
+    EXPECT_EQ(parse_node_report(report_of("standby_crashed")).timeline(), 1U);
+}
+
 // A former primary that was started as a standby and never became consistent.
 TEST(TargetFacts, OfAStandbyWithoutAMinimumRecoveryPointAreThoseOfAPrimary) {
     for (const char* state : {"in archive recovery", "shut down in recovery"}) {
