@@ -44,6 +44,13 @@ make_standby() {
     fi
 }
 
+# 12 and later do not start over it; below that make_standby() makes one of its own.
+bar() {
+    if [ "$version" -ge 12 ] && [ ! -e "$away/recovery.conf" ]; then
+        echo '# pgpool-hooks: a rewind is under way; no server starts over this file' >"$away/recovery.conf"
+    fi
+}
+
 bring_home() {
     if [ "$away" != "$home" ] && [ -d "$away" ]; then
         mv -T -- "$away" "$home"
@@ -107,14 +114,17 @@ version=$(cat -- "$home/PG_VERSION")
 if [ "$away" != "$home" ]; then
     mv -T -- "$home" "$away"
     sync "$parent"
-elif [ "$version" -ge 12 ] && [ ! -e "$home/recovery.conf" ]; then
-    echo '# pgpool-hooks: a rewind is under way; no server starts over this file' >"$home/recovery.conf"
+else
+    bar
 fi
 make_standby
 
 guard() { # PID: pg_rewind removes what the source does not have
     while kill -0 "$1" 2>/dev/null; do
-        if [ ! -e "$away/recovery.conf" ]; then make_standby; fi
+        if [ ! -e "$away/recovery.conf" ]; then
+            bar
+            make_standby
+        fi
         sleep 0.1
     done
 }

@@ -133,7 +133,9 @@ TargetFacts Rejoin::look(Deadline deadline) {
             PgConnection::open(inspection_conninfo(job_.target, env_.config), env_.hook,
                                patience.within(env_.config.connect_timeout));
         if (answer.kind == PgAnswer::Kind::serving) {
-            return read_running_target(*answer.connection, job_.target.id, deadline);
+            TargetFacts facts = read_running_target(*answer.connection, job_.target.id, deadline);
+            facts.unfinished_marker = target_.report.unfinished_marker;
+            return facts;
         }
         if (answer.kind == PgAnswer::Kind::denied) {
             throw Error(ErrorKind::unreachable,

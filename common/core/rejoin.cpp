@@ -336,6 +336,18 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
         return verdict("R11", RejoinAction::stop_and_look_again,
                        fmt::format("{} runs as a second primary", node_name(t.node)));
     }
+    if (t.running && t.unfinished_marker) {
+        // Somebody started it all the same. Not stopped where nothing could be made of it then.
+        RejoinVerdict v = base_backup_or_refuse(
+            policy, "R11",
+            fmt::format("{} runs, and a rewind of it did not end: its files may be of two clusters",
+                        node_name(t.node)),
+            node_name(t.node));
+        if (v.action == RejoinAction::base_backup) {
+            v.action = RejoinAction::stop_and_look_again;
+        }
+        return v;
+    }
     if (t.major != s.major) {
         if (policy.online_recovery && !t.running) {
             return base_backup_or_refuse(
