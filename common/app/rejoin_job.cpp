@@ -151,7 +151,7 @@ TargetFacts Rejoin::look(Deadline deadline) {
             facts.major = target_.report.major;
             if (target_.report.control) {
                 facts.system_identifier = target_.report.control->system_identifier;
-                facts.was_primary = target_.report.control->state == ClusterState::in_production;
+                facts.was_primary = files_of_a_primary(target_.report);
             }
             return facts;
         }

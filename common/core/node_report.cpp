@@ -290,6 +290,19 @@ Lsn wal_scan_start(const NodeReport& report) {
     }
 }
 
+bool files_of_a_primary(const NodeReport& report) {
+    const ControlData& control = *report.control;
+    if (report.running && (report.standby_signal || (report.major < 12 && report.recovery_conf))) {
+        return false;
+    }
+    // A former primary that was started as a standby and never became consistent says "in archive
+    // recovery" with no minimum recovery point: its pages are still those of a primary.
+    const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
+                               control.state == ClusterState::in_archive_recovery;
+    // The control file of a base backup is that of the primary that it was taken of.
+    return !report.backup_start && (!standby_state || !control.min_recovery_end.valid());
+}
+
 TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump) {
     TargetFacts facts;
     facts.node = node;
@@ -322,13 +335,7 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     } catch (const Error& error) {
         facts.history = Unknown{error.message()};
     }
-    // A former primary that was started as a standby and never became consistent says "in archive
-    // recovery" with no minimum recovery point: its pages are still those of a primary.
-    const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
-                               control.state == ClusterState::in_archive_recovery;
-    // The control file of a base backup is that of the primary that it was taken of.
-    const bool was_primary =
-        !report.backup_start && (!standby_state || !control.min_recovery_end.valid());
+    const bool was_primary = files_of_a_primary(report);
     facts.was_primary = was_primary;
 
     // It has at least the header of its last checkpoint record. Without it, one that begins at the

@@ -70,6 +70,9 @@ NodeReport parse_node_report(std::string_view output);
 // size of a WAL segment in bytes: prints the last lines of pg_waldump.
 extern const std::string_view wal_end_script;
 
+// What it could be written to as, by its files; where `control` is known. A running server is no
+// primary, whatever they say, where a signal file makes it a standby.
+bool files_of_a_primary(const NodeReport& report);
 // The facts that the rules need of a stopped node. `waldump` is the output of wal_end_script.
 TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump);
 // From where wal_end_script should read: the redo position, or the begin of the newest timeline if

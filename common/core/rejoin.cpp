@@ -279,6 +279,16 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
                            fmt::format("Stop the server of {}; then run pcp_recovery_node.",
                                        node_name(t.node)));
         }
+        if (!t.system_identifier) {
+            return verdict(
+                "R02", RejoinAction::refuse,
+                fmt::format("a server that lets nobody in runs on {}, and it is not known of which "
+                            "cluster: {}",
+                            node_name(t.node), t.system_identifier.why()),
+                fmt::format("Look whose server that is; if it is this cluster's, stop it, then run "
+                            "pcp_recovery_node for {}.",
+                            node_name(t.node)));
+        }
         return verdict(
             "R11", RejoinAction::stop_and_look_again,
             fmt::format("the server of {} runs but does not let anybody in", node_name(t.node)));

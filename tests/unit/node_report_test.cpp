@@ -232,6 +232,21 @@ TEST(TargetFacts, OfAPromotedNodeReadItsNewTimelineFromItsBegin) {
     EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3033DF0")));
 }
 
+// rejoin_old_primary = off holds from the first moment on.
+TEST(TargetFacts, OfAServerThatComesUpAreThoseOfAPrimaryWhereItsFilesAre) {
+    for (const char* state : {"in production", "in crash recovery", "starting up", "shut down"}) {
+        NodeReport report =
+            parse_node_report(replaced(report_of("primary_crashed"), "in production", state));
+        report.running = true;
+        EXPECT_TRUE(files_of_a_primary(report)) << state;
+        report.standby_signal = true;
+        EXPECT_FALSE(files_of_a_primary(report)) << "somebody made a standby of it: " << state;
+    }
+    NodeReport standby = parsed("standby_crashed");
+    standby.running = true;
+    EXPECT_FALSE(files_of_a_primary(standby));
+}
+
 // It followed a promotion and was killed before a restartpoint told its control file.
 TEST(TargetFacts, OfAStandbyWithWalOfALaterTimelineAreOnThatTimeline) {
     const NodeReport report = parse_node_report(

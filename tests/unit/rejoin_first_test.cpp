@@ -160,8 +160,12 @@ TEST(Rejoin, R09MakesADataDirectoryWhereThereIsNone) {
 TEST(Rejoin, R11StopsAServerThatLetsNobodyIn) {
     TargetFacts t;
     t.running = true;
+    t.system_identifier = this_cluster;
     EXPECT_EQ(judge(t), "R11 stop and look again");
     EXPECT_EQ(judge(t, online), "R11 stop and look again");
+    t.system_identifier = Unknown{"X"};
+    EXPECT_EQ(judge(t), "R02 refuse") << "it may be anybody's";
+    EXPECT_EQ(judge(t, online), "R02 refuse");
 }
 
 // Its files tell what it is even then.

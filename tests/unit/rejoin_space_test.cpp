@@ -234,7 +234,7 @@ std::string defect_of_plan(const World& w, const Plan& plan) {
     if (has<LookAgain>(plan.steps)) {
         const bool was_primary = w.t.was_primary && *w.t.was_primary;
         const bool foreign =
-            w.t.system_identifier ? !same_identifier(w) : was_primary && w.t.serving;
+            w.t.system_identifier ? !same_identifier(w) : was_primary || !w.t.serving;
         const bool told_not_to = was_primary && !w.policy.stop_running_primary;
         return outline(plan) != "stop look_again" || !w.t.running || foreign || told_not_to
                    ? "stops a server that is not to be stopped"
