@@ -107,6 +107,7 @@ bool make_any(std::size_t index, World& w) {
     w.s.in_recovery = process.source_in_recovery;
     w.t.data_directory = pick.yes_or_no();
     w.t.unfinished_marker = pick.yes_or_no();
+    w.t.reload_possible = pick.yes_or_no();
     w.t.major = pick.of(std::vector{15, 14, 12});
     w.s.major = w.t.major == 12 ? 12 : 15;
     w.t.system_identifier = pick.of(identifiers);
@@ -257,7 +258,8 @@ std::string defect_of_plan(const World& w, const Plan& plan) {
         return defect_of_files(w, plan);
     }
     const bool quick = has<Repoint>(plan.steps);
-    if (quick != (w.t.running && w.s.major >= 13 && !w.policy.online_recovery)) {
+    if (quick !=
+        (w.t.running && w.s.major >= 13 && w.t.reload_possible && !w.policy.online_recovery)) {
         return "restarts for nothing, or does not where it must";
     }
     if (w.t.running && !quick && !has<StopServer>(plan.steps)) {
