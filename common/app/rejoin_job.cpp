@@ -344,10 +344,9 @@ std::string Rejoin::summary(const Decision& decision) const {
     std::string out = fmt::format("{} is ready to be started as a standby of {}",
                                   job_.target.label(), job_.source.label());
     if (proof_) {
-        out = fmt::format(
-            "{} is a standby of {} on timeline {}, streams and replayed {}; it is "
-            "attached",
-            job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker);
+        out = fmt::format("{} is a standby of {} on timeline {}, streams and {}; it is attached",
+                          job_.target.label(), job_.source.label(), proof_->timeline,
+                          proof_->reached);
         out += proof_->remark;
     }
     out += fmt::format(" (why so: {})", reason_of(decision));

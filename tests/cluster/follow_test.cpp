@@ -46,6 +46,31 @@ TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     EXPECT_EQ(cluster.start_time(2), started);
 }
 
+// It would replay the marker in an hour; that it has it is enough.
+TEST_F(Follow, AStandbyThatReplaysLateOnPurposeIsAttachedWhenItReceives) {
+    cluster.sql(2, "ALTER SYSTEM SET recovery_min_apply_delay = '1h'");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    cluster.pcp("pcp_detach_node", {"2"});
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("(recovery_min_apply_delay is 3600000 ms)"), std::string::npos)
+        << outcome.err;
+    expect_attached(cluster, 2, seconds(0));
+
+    // One whose replay is paused as well, while it receives.
+    cluster.sql(2, "ALTER SYSTEM SET recovery_min_apply_delay = 0");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    expect_streaming(cluster, 2);
+    cluster.sql(2, "SELECT pg_wal_replay_pause()");
+    const Outcome paused = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(paused.exit_code, 0) << paused.err;
+    EXPECT_NE(paused.err.find("(its replay is paused)"), std::string::npos) << paused.err;
+    cluster.sql(2, "SELECT pg_wal_replay_resume()");
+    expect_streaming(cluster, 2);
+}
+
 TEST_F(Follow, ASecretInPrimaryConninfoIsCarriedOverAndItsStatementIsNotLogged) {
     cluster.kill_postgres(0);
     promote_one(cluster);
