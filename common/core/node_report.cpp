@@ -58,8 +58,9 @@ for process in /proc/[0-9]*; do
                     grep -qxF -e "$marker" -e "$work/incoming" -e "$real.pgpool-hooks/incoming" \
                         -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 else
-                    grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
-                        -e "--target-pgdata=$pgdata" -e "$work/incoming" \
+                    grep -qxF -e "$1" -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
+                        -e "--target-pgdata=$pgdata" -e "$real" -e "-D$real" -e "--pgdata=$real" \
+                        -e "--target-pgdata=$real" -e "$work/incoming" \
                         -e "$real.pgpool-hooks/incoming" -e "$real.pgpool-hooks.rewinding" \
                         -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 fi; then
