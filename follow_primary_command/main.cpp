@@ -189,9 +189,8 @@ class Follow {
             const Proof proof = prove_streaming(*primary, *standby, quick_);
             settle_standby(*standby, target_, env_, quick_);
             done_ = fmt::format(
-                "{} follows {} on timeline {}, streams and replayed {}; its server "
-                "was not restarted",
-                target_.label(), source_.label(), proof.timeline, proof.marker);
+                "{} follows {} on timeline {}, streams and {}; its server was not restarted",
+                target_.label(), source_.label(), proof.timeline, proof.reached);
             if (relaxation_was_seen()) {
                 done_ += settle_synchronous(*primary, *standby, env_, quick_);
             }

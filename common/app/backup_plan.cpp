@@ -71,7 +71,7 @@ BackupSize read_backup_size(PgConnection& primary, Deadline deadline) {
 
 BackupSite look_at_site(Target& target, const BackupSize& size, Deadline deadline) {
     const TablespaceMap map = parse_tablespace_map(target.options.tablespace_map);
-    std::vector<std::string> arguments = {target.directory()};
+    std::vector<std::string> arguments = {target.directory(), target.report.work_directory};
     for (const SourceTablespace& each : size.tablespaces) {
         std::string location = each.location;
         const char* how = "as it is";

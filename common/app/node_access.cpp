@@ -133,7 +133,7 @@ void look_at_wal(Target& target, Deadline deadline) {
     target.waldump = target.node
                          ->run_script(wal_end_script,
                                       {target.directory(), target.report.bin_dir,
-                                       std::to_string(control.timeline()),
+                                       std::to_string(target.report.timeline()),
                                        to_string(wal_scan_start(target.report)),
                                        std::to_string(control.wal_segment_size)},
                                       deadline)

@@ -27,18 +27,33 @@ done
 )sh";
 
 // WORK, PGPASSFILE, SECONDS without progress (five times that at the beginning), whether the old
-// data goes (yes or no), then pg_basebackup and its arguments. Its first file proves the
+// data goes (yes or no), PGDATA, whose configuration the new one gets (own or source), then
+// pg_basebackup and its arguments. Its first file proves the
 // connection, the permission, the slot, the checkpoint and the program: the old data goes then, and
 // not before.
 constexpr std::string_view copy_script = R"sh(
 work=$1
 seconds=$3
 goes=$4
+pgdata=$5
+configuration=$6
 if [ -n "$2" ]; then export PGPASSFILE="$2"; fi
-shift 4
+shift 6
 tab=$(printf '\t')
+# What only the old data tells, for the next attempt where this one fails.
+layout() {
+    echo "configuration: $configuration"
+    if [ -L "$pgdata/pg_wal" ]; then echo "wal_link: $(readlink -- "$pgdata/pg_wal")"; fi
+    for link in "$pgdata"/pg_tblspc/*; do
+        if [ -L "$link" ]; then echo "tablespace ${link##*/}: $(readlink -- "$link")"; fi
+    done
+}
 remove_old() {
-    : >"$work/backup-unfinished"
+    if [ ! -e "$work/backup-unfinished" ]; then
+        layout >"$work/backup-unfinished.new"
+        sync "$work/backup-unfinished.new"
+        mv -T -- "$work/backup-unfinished.new" "$work/backup-unfinished"
+    fi
     sync -f "$work" 2>/dev/null || sync
     while IFS= read -r old; do rm -rf -- "$old"; done <"$work/old"
     goes=no
@@ -134,8 +149,9 @@ std::vector<std::string> backup_words(const Target& target, const BackupPlan& pl
     return words;
 }
 
-Outcome copy(Target& target, const BackupPlan& plan, std::vector<std::string> words, int major,
-             Env& env, const LineSink& on_line, Deadline deadline) {
+Outcome copy(Target& target, const BackupPlan& plan, std::vector<std::string> words,
+             bool keep_configuration, int major, Env& env, const LineSink& on_line,
+             Deadline deadline) {
     if (plan.choice.in_place) {
         std::string old;
         for (const BackupPlace& place : plan.site.places) {
@@ -148,7 +164,8 @@ Outcome copy(Target& target, const BackupPlan& plan, std::vector<std::string> wo
     const auto stall = std::chrono::duration_cast<std::chrono::seconds>(env.config.stall_timeout);
     words.insert(words.begin(), {target.report.work_directory, target.options.passfile,
                                  std::to_string(std::max<long>(1, stall.count())),
-                                 plan.choice.in_place ? "yes" : "no"});
+                                 plan.choice.in_place ? "yes" : "no", target.directory(),
+                                 keep_configuration ? "own" : "source"});
     return target.node->run_script(std::string(watch_function) + std::string(copy_script), words,
                                    deadline, on_line);
 }
@@ -174,7 +191,7 @@ void base_backup(Target& target, const BackupPlan& plan, const Conninfo& source,
     bool removed = false;
     Progress progress(env, target, "pg_basebackup");
     const Outcome outcome = copy(
-        target, plan, backup_words(target, plan, source, slot), major, env,
+        target, plan, backup_words(target, plan, source, slot), keep_configuration, major, env,
         [&](bool, std::string_view line) {
             removed = removed || line.starts_with("the copy arrives");
             env.past_no_return = env.past_no_return || removed;

@@ -48,14 +48,20 @@ void stage_settings(Target& target, const RecoverySettings& settings, Deadline d
     }
 }
 
-// WORK: how the part of a rewind that goes on by itself is found.
+// PGDATA. The part of a rewind that goes on by itself is found by its marker, in either of the
+// places where the report script has it: no report can be made while it is at work.
 constexpr std::string_view await_script = R"sh(
+pgdata=$1
+while [ "${pgdata%/}" != "$pgdata" ] && [ "$pgdata" != / ]; do pgdata=${pgdata%/}; done
+beside=$pgdata.pgpool-hooks/rewind-unfinished
+at_home=${HOME:-}/.pgpool-hooks/$(printf %s "$pgdata" |
+    sed -e 's/_/__/g' -e 's,/,_,g').pgpool-hooks/rewind-unfinished
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     found=
     for process in /proc/[0-9]*; do
         { read -r name <"$process/comm"; } 2>/dev/null || continue
         if [ "$name" = sh ] && tr '\0' '\n' <"$process/cmdline" 2>/dev/null |
-            grep -qxF -e "$1/rewind-unfinished"; then
+            grep -qxF -e "$beside" -e "$at_home"; then
             found=${process#/proc/}
         fi
     done
@@ -134,7 +140,7 @@ RewindEnd rewind(Target& target, const RewindSource& source, const RecoverySetti
 void wait_for_rewind(Target& target, Env& env, Deadline deadline) {
     for (bool told = false;; told = true) {
         const Outcome outcome =
-            target.node->run_script(await_script, {target.directory() + ".pgpool-hooks"}, deadline);
+            target.node->run_script(await_script, {target.directory()}, deadline);
         must(outcome, target, "looking for a rewind that goes on");
         if (outcome.out.empty()) {
             return;

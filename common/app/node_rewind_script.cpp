@@ -20,16 +20,10 @@ umask 077
 export LC_ALL=C
 
 note() { # PHASE
-    {
-        echo "phase: $1"
-        echo "boot: $(cat /proc/sys/kernel/random/boot_id)"
-        echo "time: $(date -u +%Y-%m-%dT%H:%M:%SZ)"
-        echo "home: $home"
-        echo "away: $away"
-    } >"$marker.new"
-    sync "$marker.new"
-    mv -T -- "$marker.new" "$marker"
-    sync "$work"
+    printf 'phase: %s\nboot: %s\ntime: %s\nhome: %s\naway: %s\n' "$1" \
+        "$(cat /proc/sys/kernel/random/boot_id)" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+        "$home" "$away" >"$marker.new" &&
+        sync "$marker.new" && mv -T -- "$marker.new" "$marker" && sync "$work"
 }
 
 # Whoever starts this directory must not get a primary.
@@ -41,6 +35,13 @@ make_standby() {
     elif [ ! -e "$away/recovery.conf" ]; then
         printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$away/recovery.conf"
         sync "$away/recovery.conf" "$away"
+    fi
+}
+
+# 12 and later do not start over it; below that make_standby() makes one of its own.
+bar() {
+    if [ "$version" -ge 12 ] && [ ! -e "$away/recovery.conf" ]; then
+        echo '# pgpool-hooks: a rewind is under way; no server starts over this file' >"$away/recovery.conf"
     fi
 }
 
@@ -62,15 +63,17 @@ put_back() {
     sync "$work"
 }
 
-# No server starts without its control file; a base backup takes the place of all this.
+# No server starts without its control file; a base backup takes the place of all this. On a full
+# disk, which may be what ended the rewind, renames still work: what writes is not waited for.
 break_up() {
-    note copying
-    make_standby
+    (make_standby) || true # a subshell: a redirection that fails ends the shell
     if [ -e "$away/global/pg_control" ]; then
-        mv -T -- "$away/global/pg_control" "$work/pg_control.of-two-clusters"
+        mv -T -- "$away/global/pg_control" "$work/pg_control.of-two-clusters" ||
+            mv -T -- "$away/global/pg_control" "$away/global/pg_control.of-two-clusters"
         sync "$away/global" "$work"
     fi
     bring_home
+    note copying || true # "reading" with a log that says "need to copy" tells the same
 }
 
 finish() { # FILE to remove...
@@ -107,14 +110,17 @@ version=$(cat -- "$home/PG_VERSION")
 if [ "$away" != "$home" ]; then
     mv -T -- "$home" "$away"
     sync "$parent"
-elif [ "$version" -ge 12 ] && [ ! -e "$home/recovery.conf" ]; then
-    echo '# pgpool-hooks: a rewind is under way; no server starts over this file' >"$home/recovery.conf"
+else
+    bar
 fi
 make_standby
 
 guard() { # PID: pg_rewind removes what the source does not have
     while kill -0 "$1" 2>/dev/null; do
-        if [ ! -e "$away/recovery.conf" ]; then make_standby; fi
+        if [ ! -e "$away/recovery.conf" ]; then
+            bar
+            make_standby
+        fi
         sleep 0.1
     done
 }

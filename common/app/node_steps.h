@@ -7,7 +7,9 @@
 //   configuration/      the node's own configuration while the source's is in its place
 //   settings/           its recovery settings, for whoever ends the rewind
 //   pg_control.*        the control file before a rewind, and that of one that broke off
-//   backup-unfinished   marker: the old data was removed for a base backup that did not end
+//   backup-unfinished   marker: the old data was removed for a base backup that did not end; holds
+//                       what only that data told: whose configuration stays, where WAL and
+//                       tablespaces were
 //   old                 what that base backup removes
 //   backup.log          why a base backup was ended
 //   rooms               directories and the rooms of their new and old files

@@ -65,19 +65,32 @@ done
 echo "end: of the lists"
 )sh";
 
-// PGDATA, WORK, INCOMING (seen by a look at the node).
+// PGDATA, WORK, INCOMING (seen by a look at the node), whether a server runs there: then every move
+// was made, PG_VERSION's last, and none may be made under it.
+// The journal ends before anything is deleted. Run again without what it put aside, it would take
+// the new files for the old ones and move them out. Filesystems write their renames down each in its
+// own time: a power loss must not bring PG_VERSION and the old files of a tablespace together.
 constexpr std::string_view swap_script = R"sh(
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 tab=$(printf '\t')
 umask 077
+rooms=$2/rooms
+sync_all() {
+    while IFS=$tab read -r current room; do
+        sync -f "$current" 2>/dev/null || sync
+    done <"$rooms"
+}
+if [ "$4" = yes ]; then moves=/dev/null; else moves=$2/swap; fi
 while IFS=$tab read -r way from to; do
     case $way in
         out)
             if there "$from" && ! there "$to"; then
                 mkdir -p -- "${to%/*}"
                 mv -T -- "$from" "$to"
-            fi ;;
+            fi
+            case $from in */PG_VERSION) sync_all ;; esac ;;
         in)
+            case $from in */PG_VERSION) sync_all ;; esac
             if there "$from"; then
                 if there "$to"; then
                     echo "$to came there in the meantime, in the way of $from" >&2
@@ -86,14 +99,14 @@ while IFS=$tab read -r way from to; do
                 mv -T -- "$from" "$to"
             fi ;;
     esac
-done <"$2/swap"
-while IFS=$tab read -r current room; do
-    sync -f "$current" 2>/dev/null || sync
-    rm -rf -- "$room/discarded" "$room/incoming"
-done <"$2/rooms"
+done <"$moves"
+sync_all
 rm -rf -- "$2/rewind-unfinished" "$2/backup-unfinished" "$2/settings" "$2"/pg_control.*
 mv -f -- "$2/swap" "$2/swapped"
 sync -f "$2" 2>/dev/null || sync
+while IFS=$tab read -r current room; do
+    rm -rf -- "$room/discarded" "$room/incoming" || true
+done <"$rooms"
 )sh";
 
 // WORK, then names. What a journal still needs stays.
@@ -180,8 +193,10 @@ std::string name_aside(const Lists& lists) {
 }
 
 void run_swap(Target& target, const std::string& incoming, Deadline deadline) {
-    must(target.node->run_script(
-             swap_script, {target.directory(), target.report.work_directory, incoming}, deadline),
+    must(target.node->run_script(swap_script,
+                                 {target.directory(), target.report.work_directory, incoming,
+                                  target.report.running ? "yes" : "no"},
+                                 deadline),
          target, "swapping the base backup in (the next run goes on with it)");
 }
 

@@ -138,7 +138,9 @@ TargetFacts Rejoin::look(Deadline deadline) {
             PgConnection::open(inspection_conninfo(job_.target, env_.config), env_.hook,
                                patience.within(env_.config.connect_timeout));
         if (answer.kind == PgAnswer::Kind::serving) {
-            return read_running_target(*answer.connection, job_.target.id, deadline);
+            TargetFacts facts = read_running_target(*answer.connection, job_.target.id, deadline);
+            facts.unfinished_marker = target_.report.unfinished_marker;
+            return facts;
         }
         if (answer.kind == PgAnswer::Kind::denied) {
             throw Error(ErrorKind::unreachable,
@@ -154,7 +156,7 @@ TargetFacts Rejoin::look(Deadline deadline) {
             facts.major = target_.report.major;
             if (target_.report.control) {
                 facts.system_identifier = target_.report.control->system_identifier;
-                facts.was_primary = target_.report.control->state == ClusterState::in_production;
+                facts.was_primary = files_of_a_primary(target_.report);
             }
             return facts;
         }
@@ -317,7 +319,9 @@ bool Rejoin::perform(const Step& step) {
         rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
         base_backup(target_, *backup_, backup_source(job_.source, env_.config, source_->major),
-                    slot_name(job_.target.id), same_cluster_ && target_.report.data_directory,
+                    slot_name(job_.target.id),
+                    target_.report.unfinished_keeps_configuration ||
+                        (same_cluster_ && target_.report.data_directory),
                     source_->major, env_, copy_deadline_);
     } else if (std::holds_alternative<WriteRecoverySettings>(step)) {
         write_recovery_settings(target_, settings(), source_->major, quick());
@@ -347,10 +351,9 @@ std::string Rejoin::summary(const Decision& decision) const {
     std::string out = fmt::format("{} is ready to be started as a standby of {}",
                                   job_.target.label(), job_.source.label());
     if (proof_) {
-        out = fmt::format(
-            "{} is a standby of {} on timeline {}, streams and replayed {}; it is "
-            "attached",
-            job_.target.label(), job_.source.label(), proof_->timeline, proof_->marker);
+        out = fmt::format("{} is a standby of {} on timeline {}, streams and {}; it is attached",
+                          job_.target.label(), job_.source.label(), proof_->timeline,
+                          proof_->reached);
         out += proof_->remark;
     }
     out += fmt::format(" (why so: {})", reason_of(decision));

@@ -230,6 +230,22 @@ void repoint(PgConnection& standby, const std::string& primary_conninfo, const s
     }
 }
 
+namespace {
+
+// Why a standby does not replay what it has; empty where it does.
+std::string replay_held_back(const std::optional<std::string>& paused,
+                             const std::optional<std::string>& delay) {
+    if (paused == "t") {
+        return "its replay is paused";
+    }
+    if (delay && *delay != "0") {
+        return fmt::format("recovery_min_apply_delay is {} ms", *delay);
+    }
+    return "";
+}
+
+}  // namespace
+
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline) {
     // Transactional, so that its commit is flushed at once: only flushed WAL is sent.
     primary.query("SELECT pg_logical_emit_message(true, 'pgpool-hooks', 'marker')", deadline);
@@ -245,12 +261,16 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
     proof.timeline = static_cast<TimelineId>(std::stoul(written.at(1).value_or("0")));
 
     std::string missing = "it says nothing";
+    std::string held_back;
     const auto start = std::chrono::steady_clock::now();
     const auto not_proved = [&] {
         return Error(ErrorKind::timeout,
                      fmt::format("{} does not stream from {}: {}", standby.label(), primary.label(),
                                  missing),
-                     "Look at the server log of the standby for what its walreceiver says.");
+                     held_back.empty()
+                         ? "Look at the server log of the standby for what its walreceiver says."
+                         : "When it streams, attach it with pcp_attach_node; to have it replay at "
+                           "once: SELECT pg_wal_replay_resume(), or recovery_min_apply_delay = 0.");
     };
     // A statement that the deadline interrupts says less than the answers before it.
     const auto ask = [&](PgConnection& server, const std::string& sql) {
@@ -267,10 +287,17 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
         const PgRow row =
             ask(standby,
                 "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(), r.status, r.received_tli, "
-                "r.slot_name, r.pid FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver AS r ON "
+                "r.slot_name, r.pid, pg_last_wal_receive_lsn(), "
+                "CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END, "
+                "(extract(epoch FROM current_setting('recovery_min_apply_delay', true)::interval) "
+                "* 1000)::bigint FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver AS r ON "
                 "true")
                 .at(0);
         const Lsn replayed = parse_lsn(row.at(1).value_or("")).value_or(Lsn{});
+        const Lsn received = parse_lsn(row.at(6).value_or("")).value_or(Lsn{});
+        held_back = replay_held_back(row.at(7), row.at(8));
+        const bool has_marker =
+            replayed >= proof.marker || (!held_back.empty() && received >= proof.marker);
         const std::string status = row.at(2).value_or("not running");
         if (row.at(0) != "t") {
             throw Error(ErrorKind::refused,
@@ -286,12 +313,19 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
         }
         if (status != "streaming") {
             missing = fmt::format("its walreceiver is {}", status);
+            if (!held_back.empty()) {
+                missing += fmt::format(
+                    "; {}, and it asks for more WAL only when it has replayed "
+                    "what it has",
+                    held_back);
+            }
         } else if (row.at(3) != std::to_string(proof.timeline)) {
             missing = fmt::format("it streams on timeline {}, not {}", row.at(3).value_or("?"),
                                   proof.timeline);
-        } else if (replayed < proof.marker) {
-            missing =
-                fmt::format("it replayed up to {}, not the marker at {}", replayed, proof.marker);
+        } else if (!has_marker) {
+            missing = fmt::format("it {} up to {}, not the marker at {}",
+                                  held_back.empty() ? "replayed" : "received",
+                                  held_back.empty() ? replayed : received, proof.marker);
         } else if (row.at(4).value_or("").empty()) {
             missing = "it uses no replication slot";
         } else {
@@ -301,6 +335,9 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
                             "ON r.pid = s.active_pid WHERE s.slot_name = {}",
                             quote_sql_literal(*row.at(4))));
             if (!sender.empty() && sender[0].at(0) == "streaming") {
+                proof.reached = replayed >= proof.marker
+                                    ? fmt::format("replayed {}", proof.marker)
+                                    : fmt::format("received {} ({})", proof.marker, held_back);
                 return proof;
             }
             missing = fmt::format("slot {} on {} is not in use: it streams from another server",

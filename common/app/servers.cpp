@@ -350,6 +350,8 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
             facts.replay_stands_at = server.replayed;
         }
     }
+    facts.reload_possible =
+        server.major() < 17 || target.value("SHOW allow_alter_system", deadline) != "off";
     facts.history = read_history(target, server.timeline, deadline);
     return facts;
 }

@@ -109,12 +109,14 @@ void repoint(PgConnection& standby, const std::string& primary_conninfo, const s
              Deadline deadline);
 
 // Proof that the standby follows this primary: in recovery, walreceiver streaming on the primary's
-// timeline, its slot active there, and a marker that was just written replayed. Throws
+// timeline, its slot active there, and a marker that was just written replayed; or received, where
+// its replay is paused or delayed by its own settings. Throws
 // Error{timeout} that says which part is missing. "Streaming" alone proves nothing: a node that
 // diverged says so for a while too.
 struct Proof {
     TimelineId timeline = 0;
     Lsn marker;
+    std::string reached;  // "replayed 0/5000110"
     std::string remark;  // "; ..." for a verdict: what else was done
 };
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline);

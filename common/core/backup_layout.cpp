@@ -217,7 +217,12 @@ BackupChoice choose_backup(BaseBackupPolicy policy, const BackupSize& size, cons
     BackupChoice choice;
     choice.reason = forecast(size, site);
     const BackupPlace& data = site.data();
-    const bool has_old = contains(data.entries, "PG_VERSION");
+    // Half removed, it is of no use any more, and goes on its way.
+    const bool half_removed =
+        site.unfinished && std::any_of(site.places.begin(), site.places.end(), [&](const auto& p) {
+            return !old_entries(p, site, major).empty();
+        });
+    const bool has_old = contains(data.entries, "PG_VERSION") || half_removed;
     // Beside the old data nothing can be lost: a size that is not known is found out by trying.
     const bool fits = fits_beside(size, site);
     if (policy == BaseBackupPolicy::keep_old || !has_old) {

@@ -59,13 +59,15 @@ struct BackupSite {
     std::vector<BackupPlace> places;  // that of the data first
     std::string wal_link;             // where pg_wal leads, when it is a symbolic link
     bool wal_mounted = false;         // pg_wal is a mount point
+    bool unfinished = false;  // the old data goes, or went, for a base backup that did not end
 
     const BackupPlace& data() const { return places.front(); }
     const BackupPlace* wal() const;
 };
 
-// Run by /bin/sh -eu with the arguments PGDATA, then for each tablespace of the source its OID, a
-// location, and "mapped" when hooks.conf says so: else the one that the target has counts more.
+// Run by /bin/sh -eu with the arguments PGDATA, WORK (NodeReport::work_directory), then for each
+// tablespace of the source its OID, a location, and "mapped" when hooks.conf says so: else the one
+// that the target has, or had before a base backup that did not end, counts more.
 extern const std::string_view backup_site_script;
 // Throws Error{command} on output that the script does not write.
 BackupSite parse_backup_site(std::string_view output);

@@ -12,7 +12,8 @@ namespace hooks {
 // A report of its own: nothing but a base backup needs it.
 const std::string_view backup_site_script = R"sh(
 pgdata=$1
-shift
+unfinished=$2/backup-unfinished
+shift 2
 while [ "${pgdata%/}" != "$pgdata" ] && [ "$pgdata" != / ]; do pgdata=${pgdata%/}; done
 say() { printf '%s: %s\n' "$1" "$2"; }
 place() { # KIND PATH
@@ -44,14 +45,22 @@ place() { # KIND PATH
     done
 }
 real=$(readlink -f -- "$pgdata" || printf '%s' "$pgdata")
-if [ -L "$pgdata/pg_wal" ]; then say wal_link "$(readlink -- "$pgdata/pg_wal")"; fi
+# Of the data that is gone, as it was noted before.
+noted() { if [ -f "$unfinished" ]; then sed -n "s/^$1: //p" "$unfinished"; fi; }
+link_of() { if [ -L "$pgdata/$1" ]; then readlink -- "$pgdata/$1"; else noted "$2"; fi; }
+if [ -e "$unfinished" ]; then say unfinished yes; fi
+wal=$(link_of pg_wal wal_link)
+if [ -n "$wal" ]; then say wal_link "$wal"; fi
 if mountpoint -q -- "$pgdata/pg_wal" 2>/dev/null; then say wal_mounted yes; fi
 place data "$real"
-if [ -L "$pgdata/pg_wal" ] || mountpoint -q -- "$pgdata/pg_wal" 2>/dev/null; then
+if [ -n "$wal" ]; then
+    case $wal in /*) ;; *) wal=$real/$wal ;; esac
+    place wal "$(readlink -f -- "$wal" || printf '%s' "$wal")"
+elif mountpoint -q -- "$pgdata/pg_wal" 2>/dev/null; then
     place wal "$(readlink -f -- "$pgdata/pg_wal")"
 fi
 while [ $# -ge 3 ]; do
-    own=$(readlink -- "$pgdata/pg_tblspc/$1" || true)
+    own=$(link_of "pg_tblspc/$1" "tablespace $1")
     location=$2
     if [ "$3" != mapped ] && [ -n "$own" ]; then location=$own; fi
     place tablespace "$location"
@@ -86,6 +95,8 @@ BackupSite parse_backup_site(std::string_view output) {
         const auto& [key, value] = *line;
         if (key == "end") {
             complete = true;
+        } else if (key == "unfinished") {
+            site.unfinished = true;
         } else if (key == "wal_link") {
             site.wal_link = value;
         } else if (key == "wal_mounted") {

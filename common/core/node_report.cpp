@@ -58,8 +58,9 @@ for process in /proc/[0-9]*; do
                     grep -qxF -e "$marker" -e "$work/incoming" -e "$real.pgpool-hooks/incoming" \
                         -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 else
-                    grep -qxF -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
-                        -e "--target-pgdata=$pgdata" -e "$work/incoming" \
+                    grep -qxF -e "$1" -e "$pgdata" -e "-D$pgdata" -e "--pgdata=$pgdata" \
+                        -e "--target-pgdata=$pgdata" -e "$real" -e "-D$real" -e "--pgdata=$real" \
+                        -e "--target-pgdata=$real" -e "$work/incoming" \
                         -e "$real.pgpool-hooks/incoming" -e "$real.pgpool-hooks.rewinding" \
                         -e "$real/pgsql_tmp.pgpool-hooks/incoming"
                 fi; then
@@ -81,6 +82,9 @@ elif [ ! -e "$pgdata" ] || [ -e "$work/backup-unfinished" ] ||
     say empty yes
 elif [ ! -d "$pgdata/base" ] && [ ! -d "$pgdata/global" ] && [ ! -d "$pgdata/pg_wal" ]; then
     say foreign "$(ls -A -- "$pgdata" | head -n 3 | tr '\n' ' ')"
+fi
+if [ -e "$work/backup-unfinished" ]; then
+    say unfinished_configuration "$(sed -n 's/^configuration: //p' "$work/backup-unfinished")"
 fi
 if [ -e "$work/swap" ]; then say interrupted_swap yes; fi
 serves() { [ -x "$1/postgres" ] && "$1/postgres" --version | grep -q " $version[.a-z]"; }
@@ -122,6 +126,11 @@ fi
 for name in standby.signal recovery.signal recovery.conf; do
     if [ -e "$pgdata/$name" ]; then say file "$name"; fi
 done
+# A base backup that was put in place and never started: a server renames this file first of all.
+if [ -e "$work/swapped" ] && [ -f "$pgdata/backup_label" ] &&
+    { [ -e "$pgdata/standby.signal" ] || { [ "$version" -lt 12 ] && [ -e "$pgdata/recovery.conf" ]; }; }; then
+    say backup_start "$(sed -n 's/^START WAL LOCATION: \([0-9A-F/]*\).*/\1/p' "$pgdata/backup_label")"
+fi
 if [ -f "$pgdata/recovery.conf" ]; then
     line=$(head -n 1 -- "$pgdata/recovery.conf" 2>/dev/null || true)
     case $line in "# Fenced by pgpool-hooks"*) say tombstone "${line#??}" ;; esac
@@ -144,6 +153,22 @@ if [ -n "$bin" ]; then
     for timeline in $timelines; do
         if [ "$timeline" -gt "$newest" ]; then newest=$timeline; fi
     done
+    # A standby that went on to another timeline tells its control file at the next restartpoint only,
+    # but started again it looks for the newest one that continues this.
+    known=$newest
+    for history in "$pgdata"/pg_wal/[0-9A-F]*.history; do
+        name=${history##*/}
+        name=${name%.history}
+        case $name in *[!0-9A-F]*) continue ;; esac
+        if [ "${#name}" -ne 8 ] || [ -z "$timelines" ]; then continue; fi
+        timeline=$((0x$name))
+        if [ "$timeline" -gt "$newest" ] &&
+            grep -q "^[[:space:]]*$known[[:space:]]" "$history" &&
+            [ -n "$(find "$pgdata/pg_wal/" -maxdepth 1 -name "$name????????????????")" ]; then
+            newest=$timeline
+        fi
+    done
+    say newest_timeline "$newest"
     history=$(printf '%s/pg_wal/%08X.history' "$pgdata" "$newest")
     if [ -f "$history" ]; then sed 's/^/history: /' "$history"; fi
 fi
@@ -179,12 +204,16 @@ NodeReport parse_node_report(std::string_view output) {
             report.history += value + "\n";
         } else if (key == "user") {
             report.user = value;
+        } else if (key == "newest_timeline") {
+            std::from_chars(value.data(), value.data() + value.size(), report.newest_timeline);
         } else if (key == "owner") {
             report.owner = value;
         } else if (key == "empty") {
             report.empty = true;
         } else if (key == "foreign") {
             report.foreign = value;
+        } else if (key == "unfinished_configuration") {
+            report.unfinished_keeps_configuration = value == "own";
         } else if (key == "interrupted_swap") {
             report.interrupted_swap = true;
         } else if (key == "pg_version") {
@@ -203,6 +232,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.standby_signal |= value == "standby.signal";
             report.recovery_signal |= value == "recovery.signal";
             report.recovery_conf |= value == "recovery.conf";
+        } else if (key == "backup_start") {
+            report.backup_start = parse_lsn(value);
         } else if (key == "tombstone") {
             report.tombstone = value;
         } else if (key == "unfinished_marker") {
@@ -251,12 +282,26 @@ NodeReport parse_node_report(std::string_view output) {
 
 Lsn wal_scan_start(const NodeReport& report) {
     const ControlData& control = *report.control;
+    const Lsn redo = report.backup_start.value_or(control.redo);
     try {
-        const auto history = TimelineHistory::parse(control.timeline(), report.history);
-        return std::max(control.redo, history.entries().back().begin);
+        const auto history = TimelineHistory::parse(report.timeline(), report.history);
+        return std::max(redo, history.entries().back().begin);
     } catch (const Error&) {
-        return control.redo;  // target_facts says what is wrong with the history
+        return redo;  // target_facts says what is wrong with the history
     }
+}
+
+bool files_of_a_primary(const NodeReport& report) {
+    const ControlData& control = *report.control;
+    if (report.running && (report.standby_signal || (report.major < 12 && report.recovery_conf))) {
+        return false;
+    }
+    // A former primary that was started as a standby and never became consistent says "in archive
+    // recovery" with no minimum recovery point: its pages are still those of a primary.
+    const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
+                               control.state == ClusterState::in_archive_recovery;
+    // The control file of a base backup is that of the primary that it was taken of.
+    return !report.backup_start && (!standby_state || !control.min_recovery_end.valid());
 }
 
 TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump) {
@@ -281,21 +326,17 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     }
     const ControlData& control = *report.control;
     facts.system_identifier = control.system_identifier;
-    facts.redo = control.redo;
+    facts.redo = report.backup_start.value_or(control.redo);
     try {
-        facts.history = TimelineHistory::parse(control.timeline(), report.history);
-        if (control.timeline() > 1 && facts.history->entries().size() == 1) {
+        facts.history = TimelineHistory::parse(report.timeline(), report.history);
+        if (report.timeline() > 1 && facts.history->entries().size() == 1) {
             facts.history = Unknown{fmt::format(
-                "{:08X}.history is not in its pg_wal, or names no parent", control.timeline())};
+                "{:08X}.history is not in its pg_wal, or names no parent", report.timeline())};
         }
     } catch (const Error& error) {
         facts.history = Unknown{error.message()};
     }
-    // A former primary that was started as a standby and never became consistent says "in archive
-    // recovery" with no minimum recovery point: its pages are still those of a primary.
-    const bool standby_state = control.state == ClusterState::shut_down_in_recovery ||
-                               control.state == ClusterState::in_archive_recovery;
-    const bool was_primary = !standby_state || !control.min_recovery_end.valid();
+    const bool was_primary = files_of_a_primary(report);
     facts.was_primary = was_primary;
 
     // It has at least the header of its last checkpoint record. Without it, one that begins at the
@@ -303,21 +344,23 @@ TargetFacts target_facts(int node, const NodeReport& report, std::string_view wa
     // server's history".
     const Lsn past_checkpoint{control.checkpoint.value + shortest_record};
     std::optional<Lsn> end;
-    if (const auto record = last_waldump_record(waldump)) {
+    const auto record = last_waldump_record(waldump);
+    facts.wal_readable = record.has_value();
+    if (record) {
         end = end_of_record(*record, control.wal_segment_size);
-    } else if (control.min_recovery_end.valid()) {
+    } else if (control.min_recovery_end.valid() && !report.backup_start) {
         end = control.min_recovery_end;
     }
     if (!end) {
         const std::size_t newline = waldump.find_last_not_of('\n');
         facts.end_of_wal = Unknown{
             fmt::format("pg_waldump found no record from {} on timeline {}: {}",
-                        wal_scan_start(report), control.timeline(),
+                        wal_scan_start(report), report.timeline(),
                         waldump.substr(0, newline == std::string_view::npos ? 0 : newline + 1))};
     } else {
         facts.end_of_wal = std::max({*end, control.min_recovery_end, past_checkpoint});
     }
-    if (was_primary) {
+    if (was_primary || report.backup_start) {
         facts.on_disk = facts.end_of_wal;
     } else {
         facts.on_disk = std::max(control.min_recovery_end, past_checkpoint);

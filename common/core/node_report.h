@@ -1,6 +1,7 @@
 // What one look at a node's files told: the script that is run there, and its output as a struct.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct NodeReport {
     bool standby_signal = false;
     bool recovery_signal = false;
     bool recovery_conf = false;
+    // Of a base backup that was put in place and never started: from where it will be replayed.
+    std::optional<Lsn> backup_start;
     std::string tombstone;  // its first line, where recovery.conf is one
     bool unfinished_marker = false;
     RewindState rewind_state = RewindState::copying;  // where there is a marker
@@ -41,12 +44,20 @@ struct NodeReport {
     std::string config_file;     // empty: postgresql.conf in PGDATA
     std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
     bool parent_writable = false;
-    bool mount_point = false;       // PGDATA itself is one
-    bool symbolic_link = false;     // PGDATA itself is one
-    std::string busy;               // "pg_rewind, pid 4711": somebody works on these files
+    bool mount_point = false;    // PGDATA itself is one
+    bool symbolic_link = false;  // PGDATA itself is one
+    std::string busy;            // "pg_rewind, pid 4711": somebody works on these files
+    // A base backup that removed the old data did not end, and what was to stay is the node's own.
+    bool unfinished_keeps_configuration = false;
     bool interrupted_swap = false;  // a base backup is half in place
     Known<ControlData> control;
-    std::string history;  // content of the history file of its timeline, when there is one
+    // The newest that has WAL and a history with the control file's in it; 0 where that is not
+    // known.
+    TimelineId newest_timeline = 0;
+    std::string history;  // content of the history file of timeline(), when there is one
+
+    // Only where `control` is known.
+    TimelineId timeline() const { return std::max(newest_timeline, control->timeline()); }
 };
 
 // Run by /bin/sh -eu with the arguments PGDATA, BIN_DIR (may be empty), and the major version whose
@@ -59,6 +70,9 @@ NodeReport parse_node_report(std::string_view output);
 // size of a WAL segment in bytes: prints the last lines of pg_waldump.
 extern const std::string_view wal_end_script;
 
+// What it could be written to as, by its files; where `control` is known. A running server is no
+// primary, whatever they say, where a signal file makes it a standby.
+bool files_of_a_primary(const NodeReport& report);
 // The facts that the rules need of a stopped node. `waldump` is the output of wal_end_script.
 TargetFacts target_facts(int node, const NodeReport& report, std::string_view waldump);
 // From where wal_end_script should read: the redo position, or the begin of the newest timeline if

@@ -167,6 +167,16 @@ RejoinVerdict judge_diverged(const SourceFacts& s, const TargetFacts& t, const R
     return losing(std::move(v), t, fork.value_or(Lsn{}));
 }
 
+// Promoted, or a standby of one that was, from the timeline that the source is still on.
+bool is_of_the_future(const SourceFacts& s, const TargetFacts& t) {
+    if (!t.history || t.timeline() <= s.history.timeline() || !t.system_identifier ||
+        *t.system_identifier != s.system_identifier) {
+        return false;
+    }
+    const TimelineEntry* common = t.history->find(s.history.timeline());
+    return common != nullptr && common->begin == s.history.entries().back().begin;
+}
+
 RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
                               const RejoinPolicy& policy) {
     const bool same_timeline = t.timeline() == s.history.timeline();
@@ -195,6 +205,8 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         end = *t.replay_stands_at;
     }
 
+    const Lsn needed = t.wal_readable ? end : *t.redo;
+
     if (!in_history) {
         const std::optional<Lsn> fork = ancestor ? ancestor->end : std::nullopt;
         return judge_diverged(s, t, policy, fork);
@@ -203,7 +215,7 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         const Lsn fork = *stretch->end;
         if (end > fork) {
             // What is trimmed must come again from the source; where it cannot, R09 is left.
-            const bool refetchable = *s.oldest_wal <= fork;
+            const bool refetchable = *s.oldest_wal <= std::min(fork, needed);
             if (!*t.was_primary && t.on_disk && *t.on_disk <= fork && refetchable) {
                 auto v = verdict("R07", RejoinAction::trim,
                                  fmt::format("{} received WAL up to {} but wrote nothing newer "
@@ -226,11 +238,11 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
         }
     }
     // Streaming begins at the start of a segment, whatever the position.
-    if (*s.oldest_wal > end) {
+    if (*s.oldest_wal > needed) {
         return base_backup_or_refuse(
             policy, "R09",
-            fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node), end,
-                        node_name(s.node), *s.oldest_wal),
+            fmt::format("{} needs WAL from {} on, the oldest on {} is {}", node_name(t.node),
+                        needed, node_name(s.node), *s.oldest_wal),
             node_name(t.node));
     }
     auto v =
@@ -267,6 +279,16 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
                            fmt::format("Stop the server of {}; then run pcp_recovery_node.",
                                        node_name(t.node)));
         }
+        if (!t.system_identifier) {
+            return verdict(
+                "R02", RejoinAction::refuse,
+                fmt::format("a server that lets nobody in runs on {}, and it is not known of which "
+                            "cluster: {}",
+                            node_name(t.node), t.system_identifier.why()),
+                fmt::format("Look whose server that is; if it is this cluster's, stop it, then run "
+                            "pcp_recovery_node for {}.",
+                            node_name(t.node)));
+        }
         return verdict(
             "R11", RejoinAction::stop_and_look_again,
             fmt::format("the server of {} runs but does not let anybody in", node_name(t.node)));
@@ -293,20 +315,17 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
             fmt::format("{} has no data directory with a PG_VERSION", node_name(t.node)),
             node_name(t.node));
     }
-    if (t.serving && !policy.online_recovery && t.history && t.timeline() > s.history.timeline()) {
-        const TimelineEntry* common = t.history->find(s.history.timeline());
-        if (common != nullptr && common->begin == s.history.entries().back().begin) {
-            // Pgpool may call with a primary that a later failover left behind.
-            return verdict(
-                "R04", RejoinAction::refuse,
-                fmt::format(
-                    "{} follows timeline {}, which began after the one of {}: it is {} that "
-                    "is out of date",
-                    node_name(t.node), t.timeline(), node_name(s.node), node_name(s.node)),
-                fmt::format(
-                    "If {} shall be the primary all the same, run pcp_recovery_node for {}.",
-                    node_name(s.node), node_name(t.node)));
-        }
+    if (!policy.online_recovery && is_of_the_future(s, t)) {
+        // Pgpool may call with a primary that a later failover left behind: rows that were
+        // acknowledged since are on the target, and perhaps nowhere else.
+        return verdict(
+            "R04", RejoinAction::refuse,
+            fmt::format("{} is on timeline {}, which began after the one of {}: it is {} that "
+                        "is out of date",
+                        node_name(t.node), t.timeline(), node_name(s.node), node_name(s.node)),
+            fmt::format("If {} shall be the primary all the same, and what {} has since then may "
+                        "go, run pcp_recovery_node for {}.",
+                        node_name(s.node), node_name(t.node), node_name(t.node)));
     }
     if (t.running && t.was_primary && *t.was_primary) {
         if (!policy.stop_running_primary) {
@@ -326,6 +345,18 @@ RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const Rej
         }
         return verdict("R11", RejoinAction::stop_and_look_again,
                        fmt::format("{} runs as a second primary", node_name(t.node)));
+    }
+    if (t.running && t.unfinished_marker) {
+        // Somebody started it all the same. Not stopped where nothing could be made of it then.
+        RejoinVerdict v = base_backup_or_refuse(
+            policy, "R11",
+            fmt::format("{} runs, and a rewind of it did not end: its files may be of two clusters",
+                        node_name(t.node)),
+            node_name(t.node));
+        if (v.action == RejoinAction::base_backup) {
+            v.action = RejoinAction::stop_and_look_again;
+        }
+        return v;
     }
     if (t.major != s.major) {
         if (policy.online_recovery && !t.running) {

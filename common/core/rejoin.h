@@ -45,12 +45,16 @@ struct TargetFacts {
     Known<bool> was_primary;
     Known<TimelineHistory> history;
     Known<Lsn> end_of_wal;  // end of the last WAL record that it has or could still replay
+    // Its own WAL can be read from where it will be replayed on. If not, all of that has to come
+    // from the source.
+    bool wal_readable = true;
     // Of a running standby: it replayed up to here all that it has; what it received beyond is half
     // a record, of which the rest was never sent.
     std::optional<Lsn> replay_stands_at;
-    Known<Lsn> on_disk;          // no page of it is newer than this
-    Known<Lsn> redo;             // where it reads WAL from at its next start
-    Known<ControlData> control;  // of a stopped one
+    bool reload_possible = true;  // ALTER SYSTEM is allowed there (17 and later can forbid it)
+    Known<Lsn> on_disk;           // no page of it is newer than this
+    Known<Lsn> redo;              // where it reads WAL from at its next start
+    Known<ControlData> control;   // of a stopped one
     Known<bool> pg_rewind_installed;
 
     TimelineId timeline() const { return history->timeline(); }

@@ -42,7 +42,8 @@ Decision plan_rejoin(const RejoinVerdict& v, const SourceFacts& s, const TargetF
             return plan;
         case RejoinAction::follow:
             slot();
-            if (t.running && follows_by_reload(s.major) && !policy.online_recovery) {
+            if (t.running && follows_by_reload(s.major) && t.reload_possible &&
+                !policy.online_recovery) {
                 add(Repoint{node, s.node});
                 add(ProveStreaming{node, s.node});
                 add(AttachNode{node});

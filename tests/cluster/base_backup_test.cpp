@@ -329,7 +329,20 @@ TEST_F(BaseBackup, InPlaceTheOldDataStaysUntilTheCopyArrives) {
 }
 
 TEST_F(BaseBackup, InPlaceCutOffMidwayNothingCanBeStartedAndTheNextRunBuildsIt) {
+    const std::string there = cluster.base_directory() + "/node0/space";
+    const std::string here = node() + "/space";
     leave_behind();
+    shell("mkdir " + there);
+    cluster.sql(0, "CREATE TABLESPACE space LOCATION '" + there + "'");
+    cluster.sql(0, "CREATE TABLE public.wide TABLESPACE space AS SELECT generate_series(1, 10) a");
+    cluster.sql(0, "CHECKPOINT");
+    add_to_hooks_conf("1.tablespace_map = '" + there + "=" + here + "'");
+    expect_rebuilt();
+    shell("sed -i /tablespace_map/d " + cluster.hooks_conf_path());
+    cluster.sql(0, "DROP TABLE public.later");
+    leave_behind();
+    shell("cd " + data() + " && echo \"work_mem = '7MB'\" >>postgresql.conf && mv pg_wal " +
+          node() + "/waldisk && ln -s ../waldisk pg_wal");
     add_to_hooks_conf("base_backup = 'in_place'");
     const std::string programs = cluster.base_directory() + "/programs";
     const std::string real = cluster.postgres_bin_dir();
@@ -346,8 +359,16 @@ TEST_F(BaseBackup, InPlaceCutOffMidwayNothingCanBeStartedAndTheNextRunBuildsIt) 
     EXPECT_TRUE(exists(work() + "/backup-unfinished"));
     EXPECT_NE(remote_start().exit_code, 0);
     EXPECT_FALSE(cluster.postgres_runs(1));
+    // What the first attempt left behind is the node's own all the same.
+    EXPECT_FALSE(exists(data() + "/pg_wal"));
+    EXPECT_FALSE(exists(data() + "/pg_tblspc"));
     shell("rm " + programs + "/pg_basebackup && ln -s " + real + "/pg_basebackup " + programs);
     expect_rebuilt();
+    EXPECT_EQ(cluster.sql_value(1, "SHOW work_mem"), "7MB");
+    EXPECT_EQ(shell("readlink " + data() + "/pg_wal"), "../waldisk\n");
+    EXPECT_EQ(shell("readlink " + data() + "/pg_tblspc/*"), here + "\n");
+    EXPECT_EQ(cluster.sql_value(1, "SELECT count(*) FROM public.wide"), "10");
+    EXPECT_EQ(cluster.sql_value(0, "SELECT count(*) FROM public.wide"), "10");
 }
 
 // --- cut off ---
@@ -388,6 +409,63 @@ TEST_F(BaseBackup, ASwapThatIsKilledBeforeAnyOfItsMovesIsFinishedByTheNextRun) {
     }
     EXPECT_GE(runs, 3);
     shell("rm " + shim + "/mv");
+    expect_proved();
+}
+
+// Pgpool's connection broke, say, and pcp_recovery_node is called again before anybody started it.
+TEST_F(BaseBackup, ThatWasNeverStartedIsNotMadeAgain) {
+    leave_behind();
+    ASSERT_EQ(first_stage().exit_code, 0);
+    shell("echo copied >" + data() + "/base/copied");
+    const Outcome again = first_stage();
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_NE(again.err.find("rule=R06"), std::string::npos) << again.err;
+    EXPECT_EQ(again.err.find("lost: WAL"), std::string::npos) << again.err;
+    EXPECT_TRUE(exists(data() + "/base/copied"));
+    EXPECT_TRUE(exists(work() + "/previous/PG_VERSION")) << "until it is proved";
+    expect_proved();
+}
+
+// One that took the place of another that was never started: what was thrown away, and in which
+// order, must not make the next run take the new files for the old ones.
+TEST_F(BaseBackup, ThatIsCutOffWhileItThrowsAwayAnUnstartedOneStays) {
+    leave_behind();
+    ASSERT_EQ(first_stage().exit_code, 0);
+    cluster.sql(0, "DROP TABLE public.later");
+    leave_behind();
+    // Kills the script that called it when the files of the first are gone.
+    const std::string shim = cluster.base_directory() + "/shim";
+    shell("mkdir " + shim +
+          " && printf '#!/bin/sh\\n/bin/rm \"$@\"\\ncase $3 in */discarded) kill -9 $PPID ;; "
+          "esac\\n' >" +
+          shim + "/rm && chmod 755 " + shim + "/rm && echo 'export PATH=" + shim + ":$PATH' >" +
+          cluster.account().home + "/.bashrc");
+    const Outcome cut = first_stage();
+    EXPECT_NE(cut.exit_code, 0) << cut.err;
+    EXPECT_FALSE(exists(work() + "/discarded"));
+    EXPECT_TRUE(exists(work() + "/incoming")) << "it was cut off in between";
+    EXPECT_TRUE(exists(data() + "/PG_VERSION"));
+    shell("rm " + shim + "/rm; echo copied >" + data() + "/base/copied");
+    const Outcome again = first_stage();
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_NE(again.err.find("rule=R06"), std::string::npos) << again.err;
+    EXPECT_TRUE(exists(data() + "/base/copied"));
+    expect_proved();
+}
+
+// Started as soon as PG_VERSION was in, by a boot: what the journal says was all done.
+TEST_F(BaseBackup, ThatIsStartedBeforeItsJournalEndedIsLeftAsItIs) {
+    leave_behind();
+    ASSERT_EQ(first_stage().exit_code, 0);
+    shell("cd " + work() + " && mv swapped swap && mv previous away");
+    cluster.start_postgres(1);
+    const Outcome again = first_stage();
+    EXPECT_NE(again.err.find("cut off while it put a base backup in place"), std::string::npos)
+        << again.err;
+    EXPECT_FALSE(exists(work() + "/swap"));
+    EXPECT_TRUE(exists(data() + "/PG_VERSION"));
+    EXPECT_FALSE(exists(work() + "/previous"));
+    shell("mv " + work() + "/away " + work() + "/previous");
     expect_proved();
 }
 

@@ -46,6 +46,31 @@ TEST_F(Follow, ARunningStandbyIsRepointedByReload) {
     EXPECT_EQ(cluster.start_time(2), started);
 }
 
+// It would replay the marker in an hour; that it has it is enough.
+TEST_F(Follow, AStandbyThatReplaysLateOnPurposeIsAttachedWhenItReceives) {
+    cluster.sql(2, "ALTER SYSTEM SET recovery_min_apply_delay = '1h'");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    cluster.pcp("pcp_detach_node", {"2"});
+    const Outcome outcome = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("(recovery_min_apply_delay is 3600000 ms)"), std::string::npos)
+        << outcome.err;
+    expect_attached(cluster, 2, seconds(0));
+
+    // One whose replay is paused as well, while it receives.
+    cluster.sql(2, "ALTER SYSTEM SET recovery_min_apply_delay = 0");
+    cluster.sql(2, "SELECT pg_reload_conf()");
+    expect_streaming(cluster, 2);
+    cluster.sql(2, "SELECT pg_wal_replay_pause()");
+    const Outcome paused = call(cluster, "follow_primary_command", 2, 1, 0);
+    EXPECT_EQ(paused.exit_code, 0) << paused.err;
+    EXPECT_NE(paused.err.find("(its replay is paused)"), std::string::npos) << paused.err;
+    cluster.sql(2, "SELECT pg_wal_replay_resume()");
+    expect_streaming(cluster, 2);
+}
+
 TEST_F(Follow, ASecretInPrimaryConninfoIsCarriedOverAndItsStatementIsNotLogged) {
     cluster.kill_postgres(0);
     promote_one(cluster);
@@ -215,6 +240,43 @@ TEST_F(Follow, AStandbyThatReceivedMoreThanItReplayedIsTrimmed) {
     expect_streaming(cluster, 2);
     expect_not_diverged(2);
     expect_history(cluster, "rule=R07");
+}
+
+// It went on to timeline 2 with its primary, which its control file does not know yet.
+TEST_F(Follow, AStoppedStandbyIsJudgedByTheNewestTimelineInItsWal) {
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_streaming(cluster, 2);
+    cut_replication(cluster, 0);
+    cluster.sql(1, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    cluster.wait_until([&] { return cluster.streaming_problem(2).empty(); }, seconds(10), "node 2");
+    EXPECT_EQ(cluster.sql_value(2,
+                                "SELECT greatest((SELECT timeline_id FROM pg_control_checkpoint()),"
+                                " (SELECT min_recovery_end_timeline FROM pg_control_recovery()))"),
+              "1");
+    cluster.kill_postgres_at_once(2);
+    cluster.kill_postgres_at_once(1);
+    cluster.sql(0, "SELECT pg_promote()");
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 0, 1).exit_code, 0);
+    expect_streaming(cluster, 2);
+    expect_not_diverged(2);
+    expect_history(cluster, "rule=R07 exit=0");
+}
+
+// Which of the two promotions counts a person has to say: nothing is rewound unattended.
+TEST_F(Follow, AStoppedNodeOnALaterTimelineIsLeftAsItIs) {
+    cluster.sql(2, "SELECT pg_promote()");
+    cluster.sql(2, "CREATE TABLE public.acknowledged AS SELECT 1 AS row");
+    cluster.stop_postgres(2);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 0, 0).exit_code, 0);
+    expect_history(cluster, "rule=R04 exit=3");
+    EXPECT_FALSE(cluster.postgres_runs(2));
+    cluster.start_postgres(2);
+    EXPECT_EQ(cluster.sql_value(2, "SELECT count(*) FROM public.acknowledged"), "1");
+    cluster.stop_postgres(2);
 }
 
 TEST_F(Follow, TwoNodesPromotedToTheSameTimelineAreToldApartAndOneIsRebuilt) {

@@ -10,9 +10,26 @@ class KillWalk : public KillWalkTest {
   protected:
     // ---- situations of node 2, of which node 0 is the primary
     void stop_node() { cluster.stop_postgres(2); }
-    // It has rows that the primary does not have, on a timeline of its own.
-    void diverge_node() {
+    // It has rows that the primary does not have, on a later timeline: a person has to ask for it.
+    void promote_node() {
         cluster.sql(2, "SELECT pg_promote()");
+        write_and_crash();
+    }
+    // The same, on the timeline that the primary left when it was promoted.
+    void diverge_node() {
+        const auto shell = [&](const std::string& line) {
+            ASSERT_TRUE(cluster.run_shell(line).ok()) << line;
+        };
+        cluster.stop_postgres(0);  // node 2 has all of it then
+        cluster.stop_postgres(2);
+        shell("touch " + cluster.data_directory(0) + "/standby.signal");
+        cluster.start_postgres(0);
+        cluster.sql(0, "SELECT pg_promote()");
+        shell("rm " + cluster.data_directory(2) + "/standby.signal");
+        cluster.start_postgres(2);
+        write_and_crash();
+    }
+    void write_and_crash() {
         cluster.sql(2, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
         cluster.sql(2, "CHECKPOINT");
         cluster.sql(2, "CREATE TABLE public.diverged_too AS SELECT 1 AS row");
@@ -74,7 +91,7 @@ TEST_P(RewindWalk, WorkerRewindsACrashedNode) {
 }
 
 TEST_P(RewindWalk, RecoveryRewindsACrashedNode) {
-    walk_boundaries([&] { diverge_node(); },
+    walk_boundaries([&] { promote_node(); },
                     [&] { return stepped_recovery("recovery_1st_stage", 2); },
                     [&] { recover_again(); }, 1, GetParam(), shares);
 }

@@ -114,10 +114,11 @@ TEST_F(Rewind, IsRefusedWhereWhatItThrowsAwayCannotBeKept) {
 // A rewind that can be looked at: the source's answers come slowly.
 class SlowRewind : public Rewind {
   protected:
-    SlowRewind() : Rewind(slow()) {}
+    explicit SlowRewind(int disk_megabytes = 0) : Rewind(slow(disk_megabytes)) {}
 
-    static ClusterOptions slow() {
+    static ClusterOptions slow(int disk_megabytes) {
         ClusterOptions options = by_hand();
+        options.disk_megabytes = disk_megabytes;
         options.hooks_conf = "stall_timeout = '4s'\nfollow_timeout = '60s'\n";
         return options;
     }
@@ -277,6 +278,27 @@ TEST_F(SlowRewind, GoesOnWhenTheConnectionToItsHookIsLost) {
     cluster.start_sshd(0);
     expect_whole();
     expect_history(cluster, "rule=R06 exit=0");
+}
+
+class SlowRewindOnASmallDisk : public SlowRewind {
+  protected:
+    SlowRewindOnASmallDisk() : SlowRewind(400) {}
+};
+
+TEST_F(SlowRewindOnASmallDisk, WhichFillsUpLeavesWhatNobodyStartsAndIsReplacedWhenThereIsRoom) {
+    follow_until_it_copies();
+    cluster.fill_disk(0);
+    speed_up();
+    expect_history(cluster, "No space left on device");
+    // Nothing can be written there; the rules are asked all the same.
+    expect_history(cluster, "rule=R10");
+    EXPECT_TRUE(exists(work() + "/pg_control.of-two-clusters"));
+    EXPECT_FALSE(exists(cluster.data_directory(0) + "/global/pg_control"));
+    expect_nobody_can_start_it();
+    cluster.free_disk(0);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_whole();
+    expect_history(cluster, "rule=R03 exit=0");
 }
 
 TEST_F(SlowRewind, EndsWhenItsSourceIsFrozen) {

@@ -73,7 +73,7 @@ Looked look_at(const Member& member, const Lab& lab) {
     const ControlData& control = *report.control;
     const std::string waldump =
         run(wal_end_script,
-            {directory, lab.bin_dir(), std::to_string(control.timeline()),
+            {directory, lab.bin_dir(), std::to_string(report.timeline()),
              to_string(wal_scan_start(report)), std::to_string(control.wal_segment_size)});
     Looked looked{member, target_facts(0, report, waldump), {}, {}, {}};
     if (const auto record = last_waldump_record(waldump)) {

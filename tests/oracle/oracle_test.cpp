@@ -118,6 +118,8 @@ class Oracle : public ::testing::Test {
     }
 
     static void judge_pairs() {
+        RejoinPolicy asked_for;  // by a person: else nothing is done to a later timeline
+        asked_for.online_recovery = true;
         for (const Looked& source : looked) {
             for (const Looked& target : looked) {
                 if (source.source && &source != &target) {
@@ -125,8 +127,8 @@ class Oracle : public ::testing::Test {
                 }
             }
         }
-        for_each(pairs, [](Pair& pair) {
-            pair.verdict = judge_rejoin(*pair.source->source, pair.target->target, {});
+        for_each(pairs, [&](Pair& pair) {
+            pair.verdict = judge_rejoin(*pair.source->source, pair.target->target, asked_for);
             pair.rewind =
                 ask_pg_rewind(*pair.target->member.server, *pair.source->member.server, *lab);
             pair.differs =

@@ -120,6 +120,22 @@ TEST(BackupChoice, NeverRemovesTheOldDataWherePolicyOrNumbersSayOtherwise) {
     }
 }
 
+// What an attempt before this one left of the old data when it was cut off.
+TEST(BackupChoice, RemovesWhatIsHalfRemovedAlready) {
+    BackupSite site = site_with(900 * mb);
+    site.places[0].entries = {"base", "postgresql.conf"};
+    site.places[0].old = 500 * mb;
+    EXPECT_TRUE(choose_backup(BaseBackupPolicy::in_place, size_of(gb), site, 15).refused)
+        << "for all that is known it is the last copy of something";
+    site.unfinished = true;
+    EXPECT_TRUE(choose_backup(BaseBackupPolicy::in_place, size_of(gb), site, 15).in_place);
+    EXPECT_TRUE(choose_backup(BaseBackupPolicy::keep_if_space, size_of(gb), site, 15).in_place);
+    EXPECT_TRUE(choose_backup(BaseBackupPolicy::keep_old, size_of(gb), site, 15).refused);
+    site.places[0].entries = {"postgresql.conf"};
+    site.places[0].free = 2 * gb;
+    EXPECT_FALSE(choose_backup(BaseBackupPolicy::in_place, size_of(gb), site, 15).in_place);
+}
+
 TEST(BackupChoice, SaysTheNumbersWhenItDoesNotFit) {
     const BackupChoice choice =
         choose_backup(BaseBackupPolicy::keep_old, size_of(gb), site_with(500 * mb), 15);
@@ -339,6 +355,8 @@ TEST(BackupSite, IsReadFromTheScript) {
     ASSERT_EQ(site.places.size(), 3U);
     EXPECT_EQ(site.wal_link, "/wal/15");
     EXPECT_FALSE(site.wal_mounted);
+    EXPECT_FALSE(site.unfinished);
+    EXPECT_TRUE(parse_backup_site("unfinished: yes\nplace: data\nend: report\n").unfinished);
     EXPECT_EQ(site.data().free, 1024U * 1024U);
     EXPECT_EQ(site.data().entries, (std::vector<std::string>{"PG_VERSION", "a b"}));
     EXPECT_EQ(site.data().mounted, (std::vector<std::string>{"archive"}));

@@ -115,6 +115,15 @@ TEST(NodeReport, HasTheRarerLinesToo) {
               "no programs of PostgreSQL 9 were found there: set postgres_bin_dir");
 }
 
+TEST(NodeReport, TellsWhoseConfigurationStaysWhenTheOldDataIsGone) {
+    const auto own = [](const std::string& lines) {
+        return parse_node_report(lines + "end: report\n").unfinished_keeps_configuration;
+    };
+    EXPECT_TRUE(own("unfinished_configuration: own\n"));
+    EXPECT_FALSE(own("unfinished_configuration: source\n"));
+    EXPECT_FALSE(own("unfinished_configuration: \n") || own(""));
+}
+
 TEST(NodeReport, IsNotDisturbedByWhatALoginShellPrints) {
     const NodeReport report = parse_node_report("Welcome to db0\n\nLast login: Sun Nov 22\n" +
                                                 report_of("standby_clean"));
@@ -223,6 +232,43 @@ TEST(TargetFacts, OfAPromotedNodeReadItsNewTimelineFromItsBegin) {
     EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3033DF0")));
 }
 
+// rejoin_old_primary = off holds from the first moment on.
+TEST(TargetFacts, OfAServerThatComesUpAreThoseOfAPrimaryWhereItsFilesAre) {
+    for (const char* state : {"in production", "in crash recovery", "starting up", "shut down"}) {
+        NodeReport report =
+            parse_node_report(replaced(report_of("primary_crashed"), "in production", state));
+        report.running = true;
+        EXPECT_TRUE(files_of_a_primary(report)) << state;
+        report.standby_signal = true;
+        EXPECT_FALSE(files_of_a_primary(report)) << "somebody made a standby of it: " << state;
+    }
+    NodeReport standby = parsed("standby_crashed");
+    standby.running = true;
+    EXPECT_FALSE(files_of_a_primary(standby));
+}
+
+// It followed a promotion and was killed before a restartpoint told its control file.
+TEST(TargetFacts, OfAStandbyWithWalOfALaterTimelineAreOnThatTimeline) {
+    const NodeReport report = parse_node_report(
+        replaced(report_of("standby_crashed"), "end: report",
+                 "newest_timeline: 2\nhistory: 1\t0/3022418\tno recovery target specified\n"
+                 "end: report"));
+    EXPECT_EQ(report.timeline(), 2U);
+    EXPECT_EQ(wal_scan_start(report), lsn("0/3022418"));
+    const TargetFacts facts = target_facts(0, report, report_of("standby_crashed.waldump"));
+    EXPECT_EQ(facts.timeline(), 2U);
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")));
+    // Started, it would replay timeline 2 past the switchpoint of timeline 3.
+    SourceFacts s = source();
+    s.system_identifier = *facts.system_identifier;
+    s.history = TimelineHistory::parse(3, "1\t0/3022418\t\n2\t0/3030000\t\n");
+    EXPECT_EQ(judge(s, facts), "R07 trim");
+    EXPECT_EQ(judge(s, facts_of("standby_crashed")), "R07 trim") << "of another timeline";
+    s.history = TimelineHistory::parse(3, "1\t0/3022418\t\n2\t0/3031EE8\t\n");
+    EXPECT_EQ(judge(s, facts), "R06 follow");
+    EXPECT_EQ(parse_node_report(report_of("standby_crashed")).timeline(), 1U);
+}
+
 // A former primary that was started as a standby and never became consistent.
 TEST(TargetFacts, OfAStandbyWithoutAMinimumRecoveryPointAreThoseOfAPrimary) {
     for (const char* state : {"in archive recovery", "shut down in recovery"}) {
@@ -232,6 +278,32 @@ TEST(TargetFacts, OfAStandbyWithoutAMinimumRecoveryPointAreThoseOfAPrimary) {
         EXPECT_EQ(facts.was_primary, Known<bool>(true)) << state;
         EXPECT_EQ(facts.on_disk, Known<Lsn>(lsn("0/3031EE8"))) << state;
     }
+}
+
+// It has the control file of the primary, which was in production while it was copied.
+TEST(TargetFacts, OfABaseBackupThatWasNeverStartedAreThoseOfAStandby) {
+    const std::string text = replaced(report_of("primary_crashed"), "end: report",
+                                      "backup_start: 0/2000000\nend: report");
+    const NodeReport report = parse_node_report(text);
+    EXPECT_EQ(report.backup_start, lsn("0/2000000"));
+    EXPECT_EQ(wal_scan_start(report), lsn("0/2000000"));
+    const TargetFacts facts = target_facts(0, report, report_of("primary_crashed.waldump"));
+    EXPECT_EQ(facts.was_primary, Known<bool>(false));
+    EXPECT_EQ(facts.redo, Known<Lsn>(lsn("0/2000000")));
+    EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3031EE8")));
+    EXPECT_EQ(facts.on_disk, facts.end_of_wal) << "its pages may be as new as that";
+    SourceFacts the_same = source();
+    the_same.system_identifier = *facts.system_identifier;
+    the_same.history = TimelineHistory::parse(1, "");
+    EXPECT_EQ(judge(the_same, facts, never), "R06 follow");
+    EXPECT_EQ(judge(the_same, facts_of("primary_crashed")), "R05 base backup");
+    SourceFacts before = promoted_at_their_end();
+    before.history = TimelineHistory::parse(2, "1\t0/3031EE0\t\n");
+    EXPECT_EQ(judge(before, facts), "R08 rewind") << "nothing is trimmed under it";
+
+    // Where its WAL cannot be read, nobody knows where the copy ended.
+    EXPECT_FALSE(target_facts(0, report, "").end_of_wal);
+    EXPECT_FALSE(parse_node_report(replaced(text, "0/2000000", "")).backup_start);
 }
 
 TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
@@ -250,6 +322,13 @@ TEST(TargetFacts, OfANewestPageThatIsACheckpointOfTheStandby) {
 TEST(TargetFacts, KnowTheEndOfAStandbyWithoutRecordsToBeItsMinimumRecoveryPoint) {
     const TargetFacts facts = target_facts(0, parsed("standby_clean"), "pg_waldump: fatal: no\n");
     EXPECT_EQ(facts.end_of_wal, Known<Lsn>(lsn("0/3022418")));
+    EXPECT_FALSE(facts.wal_readable);
+    EXPECT_TRUE(facts_of("standby_clean").wal_readable);
+    SourceFacts s = promoted_at_their_end();
+    EXPECT_EQ(judge(s, facts), "R06 follow");
+    s.oldest_wal = lsn("0/3000000");
+    EXPECT_EQ(judge(s, facts_of("standby_clean")), "R06 follow");
+    EXPECT_EQ(judge(s, facts), "R09 base backup") << "nobody has what it would replay first";
 }
 
 TEST(TargetFacts, TakeTheLaterOfRecordsAndMinimumRecoveryPoint) {

@@ -127,10 +127,16 @@ TEST(Rejoin, R03ComesBeforeWhateverTheFilesSay) {
     EXPECT_EQ(judge(t), "R03 base backup");
 }
 
-TEST(Rejoin, R03IsNotForAServerThatRuns) {
+TEST(Rejoin, R11StopsWhatSomebodyStartedInSpiteOfARewindThatDidNotEnd) {
     TargetFacts t = running_standby("0/5000000");
     t.unfinished_marker = true;
-    EXPECT_EQ(judge(t), "R06 follow");
+    EXPECT_EQ(judge(t), "R11 stop and look again");
+    EXPECT_EQ(judge(t, online), "R11 stop and look again");
+    EXPECT_EQ(judge(t, never), "R10 refuse") << "it is not stopped for nothing";
+    t.was_primary = true;
+    EXPECT_EQ(judge(t, no_rejoin), "R10 refuse");
+    t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/5400000\t\n");
+    EXPECT_EQ(judge(t), "R04 refuse");
 }
 
 TEST(Rejoin, R04WaitsForASourceThatIsStillInRecovery) {
@@ -154,8 +160,12 @@ TEST(Rejoin, R09MakesADataDirectoryWhereThereIsNone) {
 TEST(Rejoin, R11StopsAServerThatLetsNobodyIn) {
     TargetFacts t;
     t.running = true;
+    t.system_identifier = this_cluster;
     EXPECT_EQ(judge(t), "R11 stop and look again");
     EXPECT_EQ(judge(t, online), "R11 stop and look again");
+    t.system_identifier = Unknown{"X"};
+    EXPECT_EQ(judge(t), "R02 refuse") << "it may be anybody's";
+    EXPECT_EQ(judge(t, online), "R02 refuse");
 }
 
 // Its files tell what it is even then.

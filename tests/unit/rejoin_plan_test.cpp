@@ -30,6 +30,13 @@ TEST(RejoinPlan, FollowsByRestartBelow13) {
               "R06: create_slots stop write_settings start prove attach");
 }
 
+TEST(RejoinPlan, FollowsByRestartWhereAlterSystemIsForbidden) {
+    TargetFacts t = running_standby("0/4000000");
+    t.reload_possible = false;
+    EXPECT_EQ(steps(17, t), "R06: create_slots stop write_settings start prove attach");
+    EXPECT_EQ(steps(17, t, online), "R06: create_slots stop write_settings");
+}
+
 TEST(RejoinPlan, StartsAStoppedNodeThatCanFollowCrashedOrNot) {
     for (const int major : {10, 11, 12, 15, 18}) {
         EXPECT_EQ(steps(major, stopped_primary("0/5000000")),

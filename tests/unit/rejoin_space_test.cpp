@@ -73,6 +73,7 @@ bool make_stopped(std::size_t index, World& w) {
     w.t.was_primary = pick.yes_or_no();
     w.t.on_disk = pick.of(pages);
     w.t.redo = pick.of(redo);
+    w.t.wal_readable = pick.yes_or_no();
     w.t.control =
         control_of(pick.yes_or_no() ? ClusterState::in_production : ClusterState::shut_down);
     w.s.oldest_wal = pick.of(oldest);
@@ -106,6 +107,7 @@ bool make_any(std::size_t index, World& w) {
     w.s.in_recovery = process.source_in_recovery;
     w.t.data_directory = pick.yes_or_no();
     w.t.unfinished_marker = pick.yes_or_no();
+    w.t.reload_possible = pick.yes_or_no();
     w.t.major = pick.of(std::vector{15, 14, 12});
     w.s.major = w.t.major == 12 ? 12 : 15;
     w.t.system_identifier = pick.of(identifiers);
@@ -160,6 +162,14 @@ std::string defect_of_files(const World& w, const Plan& plan) {
         (!everything_known(w) || !same_cluster(w))) {
         return "replaces files of which it does not know enough";
     }
+    if (!w.policy.online_recovery && (rewind || backup) && w.t.data_directory &&
+        !w.t.unfinished_marker && same_identifier(w) && w.t.history) {
+        const TimelineEntry& theirs = w.s.history.entries().back();
+        const TimelineEntry* common = w.t.history->find(theirs.timeline);
+        if (common != nullptr && common->end && common->begin == theirs.begin) {
+            return "makes a primary of the past the source";
+        }
+    }
     if (rewind && (!w.t.control->rewind_possible() || !w.s.full_page_writes ||
                    !w.policy.rewind_obstacle.empty() || !w.t.pg_rewind_installed ||
                    !*w.t.pg_rewind_installed)) {
@@ -183,7 +193,8 @@ std::string defect_of_files(const World& w, const Plan& plan) {
     }
     if (trim) {
         const auto& step = std::get<TrimWal>(plan.steps.at(1));
-        if (*w.t.was_primary || *w.t.on_disk > step.from || *w.s.oldest_wal > step.from) {
+        if (*w.t.was_primary || *w.t.on_disk > step.from || *w.s.oldest_wal > step.from ||
+            (!w.t.wal_readable && *w.s.oldest_wal > *w.t.redo)) {
             return "trims WAL that is not to be trimmed";
         }
     }
@@ -205,7 +216,7 @@ std::string defect_of_following(const World& w) {
     if (*t.end_of_wal > limit || (*t.was_primary && (!theirs->end || *t.end_of_wal != limit))) {
         return "follows with WAL that the source does not have";
     }
-    if (!w.s.oldest_wal || *w.s.oldest_wal > *t.end_of_wal) {
+    if (!w.s.oldest_wal || *w.s.oldest_wal > (t.wal_readable ? *t.end_of_wal : *t.redo)) {
         return "follows where the WAL in between is gone";
     }
     if (t.unfinished_marker && !t.running) {
@@ -224,7 +235,7 @@ std::string defect_of_plan(const World& w, const Plan& plan) {
     if (has<LookAgain>(plan.steps)) {
         const bool was_primary = w.t.was_primary && *w.t.was_primary;
         const bool foreign =
-            w.t.system_identifier ? !same_identifier(w) : was_primary && w.t.serving;
+            w.t.system_identifier ? !same_identifier(w) : was_primary || !w.t.serving;
         const bool told_not_to = was_primary && !w.policy.stop_running_primary;
         return outline(plan) != "stop look_again" || !w.t.running || foreign || told_not_to
                    ? "stops a server that is not to be stopped"
@@ -247,7 +258,8 @@ std::string defect_of_plan(const World& w, const Plan& plan) {
         return defect_of_files(w, plan);
     }
     const bool quick = has<Repoint>(plan.steps);
-    if (quick != (w.t.running && w.s.major >= 13 && !w.policy.online_recovery)) {
+    if (quick !=
+        (w.t.running && w.s.major >= 13 && w.t.reload_possible && !w.policy.online_recovery)) {
         return "restarts for nothing, or does not where it must";
     }
     if (w.t.running && !quick && !has<StopServer>(plan.steps)) {
@@ -305,7 +317,7 @@ std::set<std::string> walk(bool (*make)(std::size_t, World&)) {
 
 TEST(RejoinSpace, OfStoppedNodesHasNoUnsafeDecision) {
     EXPECT_EQ(walk(make_stopped),
-              (std::set<std::string>{"R01", "R05", "R06", "R07", "R08", "R09", "R10"}));
+              (std::set<std::string>{"R01", "R04", "R05", "R06", "R07", "R08", "R09", "R10"}));
 }
 
 TEST(RejoinSpace, OfAllNodesHasNoUnsafeDecision) {

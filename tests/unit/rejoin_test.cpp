@@ -116,13 +116,14 @@ TEST(Rejoin, R05NamesWhatWillBeLost) {
 TEST(Rejoin, R05RebuildsWhoeverLeftTheSourcesTimelineAheadOfTheSource) {
     TargetFacts t = stopped_primary("0/6800000");
     t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/6000000\t\n");
-    EXPECT_EQ(judge(t), "R08 rewind") << "where the source is: it has all up to there";
+    EXPECT_EQ(judge(t, online), "R08 rewind") << "where the source is: it has all up to there";
     t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/6400000\t\n");
-    EXPECT_EQ(judge(t), "R05 base backup");
-    EXPECT_EQ(judge(t, never), "R10 refuse");
-    EXPECT_EQ(reason(t),
+    EXPECT_EQ(judge(t, online), "R05 base backup");
+    EXPECT_EQ(judge(t, online_never), "R10 refuse");
+    EXPECT_EQ(judge(t), "R04 refuse") << "nobody asked for it";
+    EXPECT_EQ(reason(t, online),
               "node 0 left timeline 2 at 0/6400000, ahead of node 1, which is at 0/6000000");
-    EXPECT_EQ(judge_rejoin(source(), t, {}).diverged,
+    EXPECT_EQ(judge_rejoin(source(), t, online).diverged,
               std::pair(lsn("0/6000000"), lsn("0/6800000")));
 }
 
@@ -155,8 +156,8 @@ TEST(Rejoin, R05RebuildsWhoeverCameToTheSameTimelineByAnotherWay) {
 TEST(Rejoin, R08RewindsFromAHigherTimelineToTheCommonAncestor) {
     TargetFacts t = stopped_primary("0/5800000");
     t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/5400000\t\n");
-    EXPECT_EQ(judge(t), "R08 rewind");
-    RejoinVerdict verdict = judge_rejoin(source(), t, {});
+    EXPECT_EQ(judge(t, online), "R08 rewind");
+    RejoinVerdict verdict = judge_rejoin(source(), t, online);
     EXPECT_EQ(verdict.switchpoint, lsn("0/5400000"));
     EXPECT_EQ(verdict.diverged, std::pair(lsn("0/5400000"), lsn("0/5800000")));
 
@@ -176,6 +177,24 @@ TEST(Rejoin, R04StopsNobodyWhoFollowsALaterPromotionOfTheSource) {
     EXPECT_EQ(judge(t), "R04 refuse") << "it is the one that took over";
     t.history = TimelineHistory::parse(3, "1\t0/4C00000\t\n");
     EXPECT_EQ(judge(t), "R11 stop and look again") << "a higher number alone means nothing";
+}
+
+// Stopped, it may have the only copy of what was acknowledged since.
+TEST(Rejoin, R04RewindsNobodyToAPrimaryOfThePast) {
+    for (TargetFacts t : {stopped_primary("0/5800000"), stopped_standby("0/5800000")}) {
+        t.history = TimelineHistory::parse(3, switched_at_5 + "2\t0/5400000\t\n");
+        EXPECT_EQ(judge(t), "R04 refuse");
+        EXPECT_EQ(judge(t, never), "R04 refuse");
+        EXPECT_EQ(judge(t, online), "R08 rewind") << "a person asked for it";
+        EXPECT_EQ(reason(t),
+                  "node 0 is on timeline 3, which began after the one of node 1: it is node 1 that "
+                  "is out of date");
+        t.system_identifier = other_cluster;
+        EXPECT_EQ(judge(t), "R02 refuse");
+    }
+    TargetFacts elsewhere = stopped_primary("0/5800000");
+    elsewhere.history = TimelineHistory::parse(3, "1\t0/4C00000\t\n");
+    EXPECT_EQ(judge(elsewhere), "R08 rewind") << "it did not leave the timeline of the source";
 }
 
 TEST(Rejoin, R09RebuildsWhereThereIsNoCommonAncestor) {
@@ -269,6 +288,22 @@ TEST(Rejoin, R08NeedsTheWalFromTheRedoPositionOn) {
     SourceFacts s = source();
     s.oldest_wal = lsn("0/4000028");
     EXPECT_EQ(judge(s, stopped_primary("0/5000100")), "R08 rewind");
+}
+
+// Its own pg_wal is empty, or damaged: its last page is known, and nothing that leads there.
+TEST(Rejoin, R06NeedsTheWalFromTheRedoPositionOnWhereTheTargetsOwnCannotBeRead) {
+    SourceFacts s = source();
+    TargetFacts t = stopped_standby("0/4800000");
+    t.wal_readable = false;
+    s.oldest_wal = lsn("0/4000028");
+    EXPECT_EQ(judge(s, t), "R06 follow");
+    s.oldest_wal = lsn("0/4000029");
+    EXPECT_EQ(judge(s, t), "R09 base backup");
+    EXPECT_EQ(judge(s, t, never), "R10 refuse");
+    t.end_of_wal = lsn("0/5000001");
+    EXPECT_EQ(judge(s, t), "R09 base backup") << "nor is it trimmed";
+    s.oldest_wal = lsn("0/4000028");
+    EXPECT_EQ(judge(s, t), "R07 trim");
 }
 
 TEST(Rejoin, R06NeedsTheWalFromTheTargetsEndOn) {
