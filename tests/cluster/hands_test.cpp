@@ -88,6 +88,9 @@ TEST_F(Hands, APrimaryThatIsBackSinceTheLookIsNoLongerTakenForADeadOne) {
     ASSERT_TRUE(late->run_past({"planned step", "promote"}));
     cluster.start_postgres(0);
     cluster.sql(0, "INSERT INTO public.harness_markers VALUES ('back')");
+    for (const int standby : {1, 2}) {  // else nobody could take its place
+        expect_streaming(cluster, standby);
+    }
     const Outcome done = late->finish();
     EXPECT_EQ(done.exit_code, 0) << done.err;
     EXPECT_TRUE(says(done, "the old primary refuses no more, looking again"));
