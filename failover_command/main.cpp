@@ -5,12 +5,7 @@
 
 int main(int argc, char** argv) {
     using namespace hooks;
-    HookSpec spec;
-    spec.name = "failover_command";
-    spec.summary = "a node was detached; if it was the primary, promote the best standby";
-    spec.arguments = "%d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S";
-    const std::string line = pool_command_line("failover_command");
-    spec.called_as = line.c_str();
+    HookSpec spec{hook_text("failover_command")};
     spec.deadline = [](const Config& config) { return Deadline::after(config.failover_timeout); };
     spec.body = [](const Arguments& words, Env& env) {
         return env.worker ? failover::run_job(words, env) : failover::Failover(words, env).run();

@@ -262,12 +262,7 @@ class Follow {
 
 int main(int argc, char** argv) {
     using namespace hooks;
-    HookSpec spec;
-    spec.name = "follow_primary_command";
-    spec.summary = "make a node a streaming standby of the new primary, and attach it";
-    spec.arguments = "%d %h %p \"%D\" %m %H %M %P %r \"%R\" %N %S";
-    const std::string line = pool_command_line("follow_primary_command");
-    spec.called_as = line.c_str();
+    HookSpec spec{hook_text("follow_primary_command")};
     // The steps have deadlines of their own; a base backup takes what it takes.
     spec.deadline = [](const Config&) { return Deadline::never(); };
     spec.body = [](const Arguments& words, Env& env) { return follow::Follow(words, env).run(); };

@@ -126,11 +126,7 @@ class RemoteStart {
 
 int main(int argc, char** argv) {
     using namespace hooks;
-    HookSpec spec;
-    spec.name = "pgpool_remote_start";
-    spec.summary = "start a recovered node and see it stream";
-    spec.arguments = "DEST_HOST DEST_DATADIR";
-    spec.called_as = "(fixed: the file pgpool_remote_start in PGDATA, a wrapper)";
+    HookSpec spec{hook_text("pgpool_remote_start")};
     spec.needs_pgpool_conf = false;
     spec.deadline = [](const Config& config) { return Deadline::after(config.follow_timeout); };
     spec.body = [](const Arguments& words, Env& env) {

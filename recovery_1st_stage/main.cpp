@@ -6,14 +6,7 @@
 
 int main(int argc, char** argv) {
     using namespace hooks;
-    HookSpec spec;
-    spec.name = "recovery_1st_stage";
-    spec.summary =
-        "make a node's data directory a standby of this primary, by pg_rewind or base backup";
-    spec.arguments =
-        "PRIMARY_DATADIR DEST_HOST DEST_DATADIR PRIMARY_PORT [DEST_NODE_ID [DEST_PORT "
-        "[PRIMARY_HOST]]]";
-    spec.called_as = "recovery_1st_stage_command = 'recovery_1st_stage'   (a wrapper in PGDATA)";
+    HookSpec spec{hook_text("recovery_1st_stage")};
     spec.needs_pgpool_conf = false;
     spec.deadline = [](const Config& config) {
         return config.recovery_timeout ? Deadline::after(*config.recovery_timeout)

@@ -22,7 +22,6 @@
 namespace hooks {
 namespace {
 
-constexpr const char* default_config_path = "/etc/pgpool-hooks/hooks.conf";
 constexpr const char* default_pgpool_confs[] = {"/etc/pgpool2/pgpool.conf",
                                                 "/etc/pgpool-II/pgpool.conf"};
 
@@ -261,26 +260,6 @@ void report(const Verdict& verdict, const Env* env, Log& log, const std::string&
     append_history(env->state_dir, logfmt(std::begin(fields), std::end(fields)) + "\n", log);
 }
 
-std::string help(const HookSpec& spec) {
-    return fmt::format(
-        "{0}: {1}\n\n"
-        "Usage: {0} [OPTION]... {2}\n\n"
-        "Called by:\n  {3}\n\n"
-        "Options come before the arguments:\n"
-        "  --config FILE      hooks.conf (default: $PGPOOL_HOOKS_CONFIG, then {4})\n"
-        "  --dry-run          look, decide, print the plan, change nothing\n"
-        "  --log-level LEVEL  error, warn, info, debug\n"
-        "  --version          print the version and those of the libraries\n"
-        "  --help             print this\n\n"
-        "Exit codes:\n"
-        "  0 done, or nothing to do    1 internal error      2 arguments or configuration\n"
-        "  3 refused by a rule         4 no connection       5 failed, nothing was changed\n"
-        "  6 failed midway             7 done, not proved    8 deadline    130 interrupted\n\n"
-        "Keys of hooks.conf:\n{5}",
-        spec.name, spec.summary, spec.arguments, spec.called_as, default_config_path,
-        options_help());
-}
-
 }  // namespace
 
 void Timings::add(const std::string& what, std::chrono::nanoseconds took) {
@@ -304,17 +283,17 @@ PgpoolConf pgpool_conf_now(const Env& env) {
 int run_hook(const HookSpec& spec, int argc, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     reset_inherited_state();
-    Log log(spec.name);
+    Log log(spec.text.name);
     std::optional<Env> env;
     Verdict verdict;
     try {
         Options options = parse_options(argc, argv);
         if (options.help) {
-            std::fputs(help(spec).c_str(), stdout);
+            std::fputs(help_text(spec.text).c_str(), stdout);
             return 0;
         }
         if (options.version) {
-            std::fputs(version_text(spec.name).c_str(), stdout);
+            std::fputs(version_text(spec.text.name).c_str(), stdout);
             return 0;
         }
         install_cancellation();
@@ -328,7 +307,7 @@ int run_hook(const HookSpec& spec, int argc, char** argv) {
         }
         PgpoolConf pgpool = load_pgpool_conf(config, spec.needs_pgpool_conf);
         const Deadline deadline = spec.deadline(config);
-        env.emplace(Env{spec.name,
+        env.emplace(Env{spec.text.name,
                         log,
                         std::move(config),
                         std::move(pgpool),
@@ -358,7 +337,7 @@ int run_hook(const HookSpec& spec, int argc, char** argv) {
         verdict.text = fmt::format("internal error: {}", error.what());
         verdict.next = "Please report it with this log.";
     }
-    report(verdict, env ? &*env : nullptr, log, spec.name, start);
+    report(verdict, env ? &*env : nullptr, log, spec.text.name, start);
     return static_cast<int>(verdict.code);
 }
 

@@ -3,17 +3,15 @@
 #pragma once
 
 #include "common/app/env.h"
+#include "common/core/help_text.h"
 
 namespace hooks {
 
 struct HookSpec {
-    const char* name;
-    const char* summary;    // for --help, one or two lines
-    const char* arguments;  // "%d %h ..." for --help
-    const char* called_as;  // the line in pgpool.conf, for --help
+    const HookText& text;
     bool needs_pgpool_conf = true;
-    std::function<Deadline(const Config&)> deadline;
-    std::function<Verdict(const Arguments&, Env&)> body;
+    std::function<Deadline(const Config&)> deadline = {};
+    std::function<Verdict(const Arguments&, Env&)> body = {};
 };
 
 // Never throws. Ends with one verdict line in the log and one line in the history.

@@ -206,7 +206,7 @@ std::string settings_short_of_primary(PgConnection& standby, Deadline deadline) 
     const PgRow row =
         standby
             .query(
-                "SELECT encode(pg_read_binary_file('global/pg_control', 0, 200), 'hex'),"
+                "SELECT encode(pg_read_binary_file('global/pg_control', 0, 200, false), 'hex'),"
                 " current_setting('max_connections'), current_setting('max_worker_processes'),"
                 " current_setting('max_wal_senders'), current_setting('max_prepared_transactions'),"
                 " current_setting('max_locks_per_transaction')",
@@ -246,8 +246,11 @@ TimelineHistory read_history(PgConnection& server, TimelineId timeline, Deadline
     if (timeline <= 1) {
         return TimelineHistory::parse(timeline, "");
     }
+    // By the function that pg_rewind needs anyway: a role that is no superuser is granted those.
     const auto rows = server.query(
-        fmt::format("SELECT pg_read_file('pg_wal/{:08X}.history', 0, 1048576, true)", timeline),
+        fmt::format("SELECT encode(pg_read_binary_file('pg_wal/{:08X}.history', 0, 1048576, true),"
+                    " 'escape')",
+                    timeline),
         deadline);
     if (rows.empty() || rows[0].empty() || !rows[0][0]) {
         throw Error(ErrorKind::sql, fmt::format("{} has no history file of its timeline {}",

@@ -1,9 +1,9 @@
-// The texts that are printed from the table of options.
+#include "common/core/config_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "common/core/config.h"
 #include "common/core/conninfo.h"
 
 namespace hooks {
@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::size_t columns = 100;
 
-// `text` in lines of at most `columns`, each with `prefix` in front.
-std::string wrapped(std::string_view text, std::string_view prefix) {
+}  // namespace
+
+std::string wrapped(std::string_view text, std::string_view first, std::string_view prefix) {
     std::string out;
     std::size_t width = columns + 1;  // forces the first line
     while (!text.empty()) {
@@ -20,9 +21,10 @@ std::string wrapped(std::string_view text, std::string_view prefix) {
         const std::string_view word = text.substr(0, length);
         text.remove_prefix(std::min(length + 1, text.size()));
         if (width + 1 + word.size() > columns) {
+            const std::string_view before = out.empty() ? first : prefix;
             out += out.empty() ? "" : "\n";
-            out += prefix;
-            width = prefix.size();
+            out += before;
+            width = before.size();
         } else {
             out += ' ';
             ++width;
@@ -33,11 +35,10 @@ std::string wrapped(std::string_view text, std::string_view prefix) {
     return out + "\n";
 }
 
-std::string key(const OptionRow& row) {
+std::string key_text(const OptionRow& row) {
     return row.node_only ? fmt::format("NODEID.{}", row.name) : std::string(row.name);
 }
 
-// "The port of sshd. Type: port. For one node: NODEID.ssh_port."
 std::string description(const OptionRow& row) {
     std::string text(row.text);
     if (row.type != "string") {
@@ -52,8 +53,6 @@ std::string description(const OptionRow& row) {
     return text;
 }
 
-}  // namespace
-
 std::string sample_config() {
     std::string out =
         "# hooks.conf: how the hooks reach the nodes, and what they may do.\n"
@@ -64,7 +63,7 @@ std::string sample_config() {
         "# here is the default. \"NODEID.key\" sets a key for the one backend with that id.\n";
     for (const OptionRow& row : option_table()) {
         out += '\n';
-        out += wrapped(description(row), "# ");
+        out += wrapped(description(row), "# ", "# ");
         out += fmt::format("#{}{} = {}\n", row.node_only ? "1." : "", row.name,
                            quote_guc_string(row.default_value));
     }
@@ -74,8 +73,8 @@ std::string sample_config() {
 std::string options_help() {
     std::string out;
     for (const OptionRow& row : option_table()) {
-        out += fmt::format("  {} = {}\n", key(row), quote_guc_string(row.default_value));
-        out += wrapped(description(row), "      ");
+        out += fmt::format("  {} = {}\n", key_text(row), quote_guc_string(row.default_value));
+        out += wrapped(description(row), "      ", "      ");
     }
     return out;
 }

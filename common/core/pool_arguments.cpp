@@ -22,8 +22,7 @@ std::string hint_for(const std::string& command) {
 }  // namespace
 
 std::string pool_command_line(const std::string& command) {
-    return fmt::format(
-        R"({0} = '/usr/lib/pgpool-hooks/{0} %d %h %p "%D" %m %H %M %P %r "%R" %N %S')", command);
+    return fmt::format("{0} = '/usr/lib/pgpool-hooks/{0} {1}'", command, pool_command_arguments);
 }
 
 PoolArguments parse_pool_arguments(const Arguments& words, const std::string& command) {

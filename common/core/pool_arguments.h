@@ -31,6 +31,7 @@ PoolArguments parse_pool_arguments(const Arguments& words, const std::string& co
 void check_against(const PgpoolConf& conf, const PoolArguments& arguments,
                    const std::string& command);
 
+constexpr const char* pool_command_arguments = R"(%d %h %p "%D" %m %H %M %P %r "%R" %N %S)";
 // The line for pgpool.conf, for messages and --help.
 std::string pool_command_line(const std::string& command);
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "common/core/error.h"
+#include "common/core/grants.h"
 #include "common/io/pg_failure.h"
 #include "common/io/poll.h"
 #include "common/io/socket_options.h"
@@ -22,6 +23,8 @@ using std::chrono::milliseconds;
 // A server that is being killed hangs up on those who wait; a moment later it is known what it is.
 constexpr int kHangUpRetries = 3;
 constexpr milliseconds kHangUpPause{100};
+
+constexpr std::string_view insufficient_privilege = "42501";
 
 struct ResultCloser {
     void operator()(PGresult* result) const { PQclear(result); }
@@ -361,7 +364,13 @@ PgOutcome PgConnection::execute(std::string_view sql, Deadline deadline) {
     // statement leaves a connection that nobody may use again.
     try {
         send(std::string(sql), deadline);
-        return receive(deadline);
+        PgOutcome outcome = receive(deadline);
+        if (!outcome.ok && outcome.sqlstate == insufficient_privilege) {
+            const std::string grant = missing_grant(sql, outcome.message, PQuser(connection_.get()),
+                                                    server_version_ / 10000);
+            outcome.message += grant.empty() ? "" : "; needed: " + grant;
+        }
+        return outcome;
     } catch (...) {
         connection_.reset();
         throw;
@@ -371,12 +380,14 @@ PgOutcome PgConnection::execute(std::string_view sql, Deadline deadline) {
 std::vector<PgRow> PgConnection::query(std::string_view sql, Deadline deadline) {
     PgOutcome outcome = execute(sql, deadline);
     if (!outcome.ok) {
-        const bool not_permitted = outcome.sqlstate == "42501";
+        const bool not_permitted = outcome.sqlstate == insufficient_privilege;
         throw Error(ErrorKind::sql,
                     fmt::format("{}: {} (SQLSTATE {})", label_, outcome.message, outcome.sqlstate),
-                    not_permitted ? fmt::format("Make \"{}\" (postgres_user) a superuser there.",
-                                                PQuser(connection_.get()))
-                                  : "");
+                    not_permitted
+                        ? fmt::format("Run examples/roles.sql for \"{}\" (postgres_user) on the "
+                                      "primary, in postgres_database, or make it a superuser.",
+                                      PQuser(connection_.get()))
+                        : "");
     }
     return std::move(outcome.rows);
 }

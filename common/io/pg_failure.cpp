@@ -145,7 +145,8 @@ std::string connection_hint(const PgFailure& failure, const Conninfo& target) {
     }
     if (failure.sqlstate == "53300") {
         return "Make postgres_user a superuser, for whom superuser_reserved_connections are kept, "
-               "or raise max_connections.";
+               "or, on 16 and later, a member of pg_use_reserved_connections with "
+               "reserved_connections above 0; or raise max_connections.";
     }
     return {};
 }
