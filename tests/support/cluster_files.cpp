@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "tests/support/pgpool_server.h"
+
 namespace hooks::harness {
 namespace {
 
@@ -191,6 +193,14 @@ std::string pgpool_conf(const ClusterNames& names) {
     }
     for (const auto& [name, value] : names.options.pgpool_settings) {
         settings[name] = value;
+    }
+    if (installed_pgpool() < 402) {
+        settings.erase("backend_clustering_mode");
+        settings["master_slave_mode"] = "on";
+        settings["master_slave_sub_mode"] = "stream";
+        auto follow = settings.extract("follow_primary_command");
+        follow.key() = "follow_master_command";
+        settings.insert(std::move(follow));
     }
     std::string text;
     for (const auto& [name, value] : settings) {
