@@ -159,7 +159,8 @@ std::string pgpool_conf(const ClusterNames& names) {
         {"enable_pool_hba", "on"},
         {"pool_passwd", directory + "/pool_passwd"},
         {"load_balance_mode", "off"},
-        {"memqcache_total_size", "1MB"},  // allocated and cleared even when it is not used
+        // Allocated and cleared even when it is not used. In bytes: 4.1 knows no units.
+        {"memqcache_total_size", "1048576"},
         {"memqcache_max_num_cache", "1000"},
         {"sr_check_period", "1"},
         {"sr_check_user", "postgres"},
