@@ -4,6 +4,7 @@
 // would be old when it is over. Their walreceivers are told to go first, by a primary_conninfo that
 // leads nowhere and says so itself (common/core/held_settings.h).
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "common/core/deadline.h"
+#include "common/io/program.h"
 #include "tests/support/place.h"
 #include "tests/support/process_table.h"
 #include "tests/support/teardown.h"
@@ -114,7 +115,7 @@ int supervise(const std::string& base, bool keep, const std::function<Ending()>&
     if (interrupted) {
         result = 128 + signal;
         std::fprintf(stderr, "\nquickstart: stopped by SIG%s, cleaning up\n",
-                     ::sigabbrev_np(signal));
+                     signal_name(signal).c_str());
         ::kill(child, SIGKILL);
     } else if (WIFEXITED(status)) {
         result = WEXITSTATUS(status);
@@ -129,7 +130,7 @@ int supervise(const std::string& base, bool keep, const std::function<Ending()>&
         std::fflush(stdout);
     } else {
         std::fprintf(stderr, "quickstart: the demo was ended by SIG%s\n",
-                     ::sigabbrev_np(WTERMSIG(status)));
+                     signal_name(WTERMSIG(status)).c_str());
     }
     try {
         end_family(base);

@@ -185,7 +185,7 @@ std::vector<pid_t> KillWalkTest::remote_programs() {
         below.insert(below.end(), of_node.begin(), of_node.end());
     }
     for (const ProcessEntry& entry : all_processes()) {
-        if (entry.state != 'Z' && entry.name != "sshd" &&
+        if (entry.state != 'Z' && !is_sshd(entry) &&
             std::find(below.begin(), below.end(), entry.pid) != below.end()) {
             programs.push_back(entry.pid);
         }

@@ -240,8 +240,8 @@ void Cluster::create_nodes() {
     const std::string password_file = base_ + "/initdb_password";
     hub_->write_file(password_file, std::string(Secrets::kSuperuser) + "\n");
     hub_->must_run({postgres_bin_dir_ + "/initdb", "-D", first, "-U", "postgres", "-A",
-                    "scram-sha-256", "--pwfile=" + password_file, "-N", "--no-instructions",
-                    "--locale=C", "-E", "UTF8"});
+                    "scram-sha-256", "--pwfile=" + password_file, "-N", "--locale=C", "-E",
+                    "UTF8"});
     fs::remove(password_file);
 
     hub_->write_file(first + "/pg_hba.conf", pg_hba_conf(names));
@@ -260,7 +260,9 @@ void Cluster::create_nodes() {
              "-c", "logging_collector=off", "-c", "synchronous_standby_names=", database},
             std::chrono::seconds(60), {}, statements);
     };
-    single("template1", "CREATE EXTENSION pgpool_recovery\n");
+    // recovery_database, which is template1 for good before 4.7.
+    single(installed_pgpool() >= 407 ? "postgres" : "template1",
+           "CREATE EXTENSION pgpool_recovery\n");
     single("postgres", bootstrap_sql(names));
 
     for (int node = 1; node < size(); ++node) {

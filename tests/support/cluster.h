@@ -69,7 +69,7 @@ struct PoolNode {
     int id = -1;
     std::string status;         // up, waiting, down, unused
     std::string role;           // primary, standby
-    std::string actual_status;  // what pgpool sees when it looks now
+    std::string actual_status;  // what pgpool sees when it looks now; empty before 4.3
     std::string actual_role;
 
     // "waiting" becomes "up" with the first client.

@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "tests/support/pgpool_server.h"
+
 namespace hooks::harness {
 namespace {
 
@@ -157,7 +159,8 @@ std::string pgpool_conf(const ClusterNames& names) {
         {"enable_pool_hba", "on"},
         {"pool_passwd", directory + "/pool_passwd"},
         {"load_balance_mode", "off"},
-        {"memqcache_total_size", "1MB"},  // allocated and cleared even when it is not used
+        // Allocated and cleared even when it is not used. In bytes: 4.1 knows no units.
+        {"memqcache_total_size", "1048576"},
         {"memqcache_max_num_cache", "1000"},
         {"sr_check_period", "1"},
         {"sr_check_user", "postgres"},
@@ -191,6 +194,14 @@ std::string pgpool_conf(const ClusterNames& names) {
     }
     for (const auto& [name, value] : names.options.pgpool_settings) {
         settings[name] = value;
+    }
+    if (installed_pgpool() < 402) {
+        settings.erase("backend_clustering_mode");
+        settings["master_slave_mode"] = "on";
+        settings["master_slave_sub_mode"] = "stream";
+        auto follow = settings.extract("follow_primary_command");
+        follow.key() = "follow_master_command";
+        settings.insert(std::move(follow));
     }
     std::string text;
     for (const auto& [name, value] : settings) {

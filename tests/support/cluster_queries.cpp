@@ -150,22 +150,29 @@ Outcome Cluster::pcp(const std::string& tool, std::vector<std::string> arguments
 }
 
 std::vector<PoolNode> Cluster::pool_status() const {
-    const Outcome outcome = pcp("pcp_node_info", {"-a"});
+    // Before 4.3 a node at a time, and without what pgpool sees when it looks now.
+    const bool all_at_once = installed_pgpool() >= 403;
     std::vector<PoolNode> result;
-    std::istringstream lines(outcome.out);
-    for (std::string line; std::getline(lines, line);) {
-        // host port status weight status-name actual-status role actual-role ...
-        std::istringstream words(line);
-        std::string skip;
-        PoolNode node;
-        if (words >> skip >> skip >> skip >> skip >> node.status >> node.actual_status >>
-            node.role >> node.actual_role) {
-            node.id = static_cast<int>(result.size());
-            result.push_back(std::move(node));
+    for (int id = 0; id < (all_at_once ? 1 : size()); ++id) {
+        const Outcome outcome = all_at_once ? pcp("pcp_node_info", {"-a"})
+                                            : pcp("pcp_node_info", {"-n", std::to_string(id)});
+        const std::size_t before = result.size();
+        std::istringstream lines(outcome.out);
+        for (std::string line; std::getline(lines, line);) {
+            // host port status weight status-name [actual-status] role [actual-role] ...
+            std::istringstream words(line);
+            std::string skip;
+            PoolNode node;
+            words >> skip >> skip >> skip >> skip >> node.status;
+            if (all_at_once ? words >> node.actual_status >> node.role >> node.actual_role
+                            : words >> node.role) {
+                node.id = static_cast<int>(result.size());
+                result.push_back(std::move(node));
+            }
         }
-    }
-    if (result.empty()) {
-        throw HarnessError("pcp_node_info: " + outcome.describe());
+        if (result.size() == before) {
+            throw HarnessError("pcp_node_info: " + outcome.describe());
+        }
     }
     return result;
 }

@@ -13,6 +13,8 @@
 #include <sstream>
 #include <thread>
 
+#include "common/io/program.h"
+
 namespace hooks::harness {
 namespace {
 
@@ -128,7 +130,7 @@ Outcome PgpoolChild::wait(Milliseconds timeout) {
     pid_ = -1;
     Outcome outcome;
     outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    outcome.signal = WIFSIGNALED(status) ? ::sigabbrev_np(WTERMSIG(status)) : "";
+    outcome.signal = WIFSIGNALED(status) ? signal_name(WTERMSIG(status)) : "";
     outcome.err = err();
     return outcome;
 }

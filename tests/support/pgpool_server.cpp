@@ -3,10 +3,34 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "tests/support/process_table.h"
 
 namespace hooks::harness {
+namespace {
+
+int ask_for_version() {
+    Command command;
+    command.argv = {find_program("pgpool"), "--version"};
+    const Outcome outcome = run_process(command, Deadline::after(std::chrono::seconds(10)));
+    const std::string text = outcome.out + outcome.err;  // stderr, in fact
+    const std::size_t position = text.find("version ");
+    int major = 0;
+    int minor = 0;
+    if (position == std::string::npos ||
+        std::sscanf(text.c_str() + position, "version %d.%d", &major, &minor) != 2) {
+        throw HarnessError("pgpool --version: " + outcome.describe());
+    }
+    return major * 100 + minor;
+}
+
+}  // namespace
+
+int installed_pgpool() {
+    static const int version = ask_for_version();
+    return version;
+}
 
 PgpoolServer::PgpoolServer(Place place, std::string directory)
     : place_(std::move(place)), directory_(std::move(directory)) {

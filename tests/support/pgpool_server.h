@@ -8,6 +8,9 @@
 
 namespace hooks::harness {
 
+// The version that is installed: major * 100 + minor, so 403 for 4.3. Throws HarnessError.
+int installed_pgpool();
+
 class PgpoolServer {
   public:
     // `directory` holds pgpool.conf, pcp.conf, pool_hba.conf and pool_passwd.

@@ -36,6 +36,10 @@ std::optional<ProcessEntry> read_entry(pid_t pid) {
 
 }  // namespace
 
+bool is_sshd(const ProcessEntry& entry) {
+    return entry.name == "sshd" || entry.name == "sshd-session" || entry.name == "sshd-auth";
+}
+
 std::vector<ProcessEntry> all_processes() {
     std::vector<ProcessEntry> result;
     std::error_code error;

@@ -17,6 +17,9 @@ struct ProcessEntry {
     std::string name;
 };
 
+// OpenSSH 9.8 and later serve a connection by other programs than they listen with.
+bool is_sshd(const ProcessEntry& entry);
+
 std::vector<ProcessEntry> all_processes();
 std::vector<pid_t> children_of(pid_t pid);
 std::vector<pid_t> descendants_of(pid_t pid);

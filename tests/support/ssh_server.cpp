@@ -82,8 +82,7 @@ std::vector<pid_t> SshServer::processes() const {
     result.push_back(pid_);
     const std::vector<pid_t> below = descendants_of(pid_);
     for (const ProcessEntry& entry : all_processes()) {
-        if (entry.name == "sshd" &&
-            std::find(below.begin(), below.end(), entry.pid) != below.end()) {
+        if (is_sshd(entry) && std::find(below.begin(), below.end(), entry.pid) != below.end()) {
             result.push_back(entry.pid);
         }
     }

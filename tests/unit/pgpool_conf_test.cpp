@@ -55,6 +55,14 @@ TEST(PgpoolConf, ReadsWherePcpListens) {
     EXPECT_EQ(parse("backend_port0 = 5432\n").pcp_port, 9898);
 }
 
+TEST(PgpoolConf, KnowsTheFollowCommandByTheNameOf41Too) {
+    const std::string backend = "backend_port0 = 5432\n";
+    EXPECT_TRUE(parse(backend + "follow_primary_command = 'x %d'\n").follows);
+    EXPECT_TRUE(parse(backend + "follow_master_command = 'x %d'\n").follows);
+    EXPECT_FALSE(parse(backend + "follow_master_command = ''\n").follows);
+    EXPECT_FALSE(parse(backend).follows);
+}
+
 TEST(PgpoolConf, IgnoresNamesThatOnlyLookLikeBackends) {
     const PgpoolConf conf =
         parse("backend_port = 1\nbackend_portx = 2\nbackend_port0x = 3\nbackend_port1 = 4\n");
