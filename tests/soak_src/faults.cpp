@@ -149,7 +149,11 @@ Strike slow_standby(World& world, const Draw& draw) {
 
 std::function<void()> without_sshd(World& world, int node) {
     world.cluster.kill_sshd(node);
-    return [&world, node] { world.cluster.start_sshd(node); };
+    return [&world, node] {
+        if (world.cluster.sshd(node).pid() == 0) {  // a second fault may have had the same one
+            world.cluster.start_sshd(node);
+        }
+    };
 }
 
 Strike kill_primary_without_sshd(World& world, const Draw& draw) {
