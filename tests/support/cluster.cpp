@@ -59,6 +59,7 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
     base_ = fs::weakly_canonical(choose_base(options_, account_));
     postgres_bin_dir_ =
         options_.postgres_bin_dir.empty() ? find_postgres_bin_dir() : options_.postgres_bin_dir;
+    postgres_major_ = major_version_of(postgres_bin_dir_);
     if (options_.hooks_bin_dir.empty()) {
         options_.hooks_bin_dir = HOOKS_BIN_DIR;
     }
@@ -240,8 +241,8 @@ void Cluster::create_nodes() {
     const std::string password_file = base_ + "/initdb_password";
     hub_->write_file(password_file, std::string(Secrets::kSuperuser) + "\n");
     hub_->must_run({postgres_bin_dir_ + "/initdb", "-D", first, "-U", "postgres", "-A",
-                    "scram-sha-256", "--pwfile=" + password_file, "-N", "--no-instructions",
-                    "--locale=C", "-E", "UTF8"});
+                    "scram-sha-256", "--pwfile=" + password_file, "-N", "--locale=C", "-E",
+                    "UTF8"});
     fs::remove(password_file);
 
     hub_->write_file(first + "/pg_hba.conf", pg_hba_conf(names));
@@ -260,7 +261,9 @@ void Cluster::create_nodes() {
              "-c", "logging_collector=off", "-c", "synchronous_standby_names=", database},
             std::chrono::seconds(60), {}, statements);
     };
-    single("template1", "CREATE EXTENSION pgpool_recovery\n");
+    if (fs::equivalent(postgres_bin_dir_, find_postgres_bin_dir())) {
+        single("template1", "CREATE EXTENSION pgpool_recovery\n");  // of Debian's server only
+    }
     single("postgres", bootstrap_sql(names));
 
     for (int node = 1; node < size(); ++node) {
@@ -269,8 +272,13 @@ void Cluster::create_nodes() {
         for (const fs::directory_entry& slot : fs::directory_iterator(directory + "/pg_replslot")) {
             fs::remove_all(slot.path());
         }
-        hub_->write_file(directory + "/standby.signal", "");
-        hub_->write_file(directory + "/postgresql.auto.conf", standby_auto_conf(names, node, 0));
+        if (postgres_major_ < 12) {
+            hub_->write_file(directory + "/recovery.conf",
+                             "standby_mode = on\n" + standby_settings(names, node, 0));
+        } else {
+            hub_->write_file(directory + "/standby.signal", "");
+            hub_->write_file(directory + "/postgresql.auto.conf", standby_settings(names, node, 0));
+        }
     }
 }
 
