@@ -109,6 +109,15 @@ BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy p
         }
     }
     plan.choice = choose_backup(policy, plan.size, plan.site, major);
+    if (target.report.pg_basebackup.empty()) {
+        plan.choice.refused = true;
+        plan.choice.reason =
+            fmt::format("there is no pg_basebackup of PostgreSQL {} or later on {}", major,
+                        target.node->label());
+        plan.choice.next =
+            "Install it there, or set postgres_bin_dir in hooks.conf to where it is; then run "
+            "pcp_recovery_node.";
+    }
     return plan;
 }
 

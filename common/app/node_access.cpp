@@ -1,7 +1,12 @@
 // Reaching a node, and looking at its files.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/app/node_steps.h"
+#include "common/core/bare_files.h"
+#include "common/core/bytes.h"
+#include "common/core/wal_scan.h"
 #include "common/io/local_node.h"
 #include "common/io/poll.h"
 #include "common/io/ssh_node.h"
@@ -71,6 +76,48 @@ std::string run_report(Target& target, int expected_major, Deadline deadline) {
     return outcome.out;
 }
 
+// The pages from there on, at most `count`, and not beyond the end of that segment.
+std::string wal_bytes(const Target& target, Lsn from, std::uint64_t count, Deadline deadline) {
+    const ControlData& control = *target.report.control;
+    const std::uint64_t first = from.value % control.wal_segment_size / wal_page_size;
+    const std::uint64_t left = control.wal_segment_size / wal_page_size - first;
+    const Outcome outcome = target.node->run_script(
+        wal_bytes_script,
+        {target.directory(),
+         wal_segment_name(target.report.timeline(), from, control.wal_segment_size),
+         std::to_string(first), std::to_string(std::min(count, left))},
+        deadline);
+    const auto bytes = decode_base64(outcome.out);
+    if (!outcome.ok() || !bytes) {
+        throw Error(
+            ErrorKind::command,
+            fmt::format("{}: reading its WAL from {} on: {}", target.node->label(), from,
+                        outcome.ok() ? "it did not arrive as it was sent" : outcome.describe()));
+    }
+    return *bytes;
+}
+
+// Without pg_waldump. What was written since the last checkpoint comes here to be read; ever more
+// at a time, so that a little takes no time and much takes few round trips.
+std::string scan_wal(const Target& target, Deadline deadline) {
+    const ControlData& control = *target.report.control;
+    WalScan scan({target.report.major, control.system_identifier, target.report.timeline(),
+                  control.wal_segment_size, wal_scan_start(target.report)});
+    std::uint64_t count = 32;
+    std::string bytes;
+    Lsn first;
+    while (const auto page = scan.wanted()) {
+        if (*page < first || page->value - first.value >= bytes.size()) {
+            first = *page;
+            bytes = wal_bytes(target, first, count, deadline);
+            count = std::min<std::uint64_t>(2 * count, 1024);
+        }
+        scan.feed(std::string_view(bytes).substr(
+            std::min<std::uint64_t>(page->value - first.value, bytes.size()), wal_page_size));
+    }
+    return scan.in_words_of_waldump();
+}
+
 }  // namespace
 
 std::unique_ptr<Node> make_node(const Backend& backend, const Config& config, Deadline deadline) {
@@ -130,6 +177,10 @@ void look_at_wal(Target& target, Deadline deadline) {
         return;
     }
     const ControlData& control = *target.report.control;
+    if (!target.report.pg_waldump) {
+        target.waldump = scan_wal(target, deadline);
+        return;
+    }
     target.waldump = target.node
                          ->run_script(wal_end_script,
                                       {target.directory(), target.report.bin_dir,

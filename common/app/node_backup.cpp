@@ -122,7 +122,7 @@ std::string escaped(std::string_view path) {
 
 std::vector<std::string> backup_words(const Target& target, const BackupPlan& plan,
                                       const Conninfo& source, const std::string& slot) {
-    std::vector<std::string> words = {target.report.bin_dir + "/pg_basebackup",
+    std::vector<std::string> words = {target.report.pg_basebackup,
                                       "-D",
                                       room_of(plan.site.data()) + "/incoming",
                                       "-d",
@@ -176,11 +176,9 @@ void base_backup(Target& target, const BackupPlan& plan, const Conninfo& source,
                  const std::string& slot, bool keep_configuration, int major, Env& env,
                  Deadline deadline) {
     const NodeReport& report = target.report;
-    if (report.bin_dir.empty()) {
-        throw Error(
-            ErrorKind::command,
-            fmt::format("{}: no programs of PostgreSQL {} were found", target.node->label(), major),
-            "Set postgres_bin_dir in hooks.conf.");
+    if (!report.pg_basebackup.starts_with(report.bin_dir + "/")) {
+        env.log.info("there is no pg_basebackup beside the server; using another",
+                     {{"node", target.node->label()}, {"program", report.pg_basebackup}});
     }
     std::vector<std::string> rooms = {report.work_directory};
     for (const BackupPlace& place : plan.site.places) {

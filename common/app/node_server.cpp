@@ -88,17 +88,17 @@ else
     options="$options -c wal_keep_segments=1000000"
 fi
 if [ -n "$6" ]; then options="$options -c config_file='$6'"; fi
+# Its own timeline to the end: a history file that an earlier attempt fetched leads elsewhere.
 if [ "$5" -ge 12 ]; then
     : >>"$1/standby.signal" # before what keeps this directory from being started goes
     sync "$1/standby.signal" "$1"
     rm -f -- "$1/recovery.conf" "$1/recovery.signal"
     options="$options -c primary_conninfo='' -c primary_slot_name='' -c restore_command=''"
-    # Its own timeline to the end: a history file that an earlier attempt fetched leads elsewhere.
     options="$options -c recovery_target_timeline=$7 -c recovery_target='' -c recovery_target_lsn=''"
     options="$options -c recovery_target_time='' -c recovery_target_xid='' -c recovery_target_name=''"
 else
     rm -f -- "$1/recovery.done"
-    printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$1/recovery.conf"
+    printf "standby_mode = 'on'\nrecovery_target_timeline = '%s'\n" "$7" >"$1/recovery.conf"
 fi
 sync
 cd -- "$3"

@@ -70,7 +70,7 @@ void look_at_files(Target& target, int expected_major, Deadline deadline);
 // Ends a base backup of an earlier run whose hook is gone. Only for who holds the node's lock.
 void end_leftovers(Target& target, Env& env, Deadline deadline);
 // Where the WAL of a stopped server ends. Blocks for as long as pg_waldump reads: from the redo
-// position of the last checkpoint on.
+// position of the last checkpoint on. Where there is none, that WAL is read here.
 void look_at_wal(Target& target, Deadline deadline);
 
 // Fast shutdown; when it does not end within half of the time that is left, immediate; and SIGKILL

@@ -36,6 +36,8 @@ struct ControlData {
     bool data_checksums = false;
     std::uint64_t wal_segment_size = 0;  // bytes
 
+    bool operator==(const ControlData&) const = default;
+
     // What pg_rewind 16 and later call the cluster's timeline.
     TimelineId timeline() const { return std::max(checkpoint_timeline, min_recovery_timeline); }
     bool shut_down_cleanly() const {

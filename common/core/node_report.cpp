@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "common/core/bare_files.h"
 #include "common/core/error.h"
 #include "common/core/report_lines.h"
 #include "common/core/wal_end.h"
@@ -97,7 +98,29 @@ else
     done
 fi
 say bin_dir "$bin"
-if [ -n "$bin" ] && [ -x "$bin/pg_rewind" ]; then say pg_rewind yes; fi
+# One before 12 runs the initdb beside it, and only when it has rewritten everything.
+if [ -n "$bin" ] && [ -x "$bin/pg_rewind" ] &&
+    { [ "${version%%.*}" -ge 12 ] 2>/dev/null || [ -x "$bin/initdb" ]; }; then
+    say pg_rewind yes
+fi
+if [ -n "$bin" ] && [ -x "$bin/pg_waldump" ]; then say pg_waldump yes; fi
+# One of a later major version can copy from a server, one of an earlier cannot.
+needed=${version%%.*}
+if [ "$3" -gt "$needed" ] 2>/dev/null; then needed=$3; fi
+if [ -n "$bin" ] && [ -x "$bin/pg_basebackup" ] && [ "$needed" = "${version%%.*}" ]; then
+    say pg_basebackup "$bin/pg_basebackup"
+else
+    for candidate in /usr/lib/postgresql/*/bin/pg_basebackup /usr/pgsql-*/bin/pg_basebackup \
+        "$(command -v pg_basebackup || echo /nowhere)"; do
+        if [ -x "$candidate" ]; then
+            later=$("$candidate" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+            if [ "${later:-0}" -ge "$needed" ] 2>/dev/null; then
+                say pg_basebackup "$candidate"
+                break
+            fi
+        fi
+    done
+fi
 if [ -d "$pgdata" ]; then say owner "$(stat -c %U -- "$pgdata")"; fi
 if [ ! -f "$pgdata/PG_VERSION" ]; then
     say end report
@@ -145,7 +168,18 @@ if command -v pg_lsclusters >/dev/null 2>&1; then
         fi
     done
 fi
-if [ -n "$bin" ]; then
+if [ -n "$bin" ] && [ ! -x "$bin/pg_controldata" ]; then
+    # The file itself: one of another major version would misread it.
+    if [ -f "$pgdata/global/pg_control" ]; then
+        say control_file "$(base64 -w 0 -- "$pgdata/global/pg_control")"
+    fi
+    for history in "$pgdata"/pg_wal/????????.history; do
+        name=${history##*/}
+        if [ -f "$history" ]; then sed "s/^/history_${name%.history}: /" "$history"; fi
+    done
+    say wal_timelines "$(ls -- "$pgdata/pg_wal" 2>/dev/null |
+        sed -n 's/^\([0-9A-F]\{8\}\)[0-9A-F]\{16\}$/\1/p' | sort -u | tr '\n' ' ')"
+elif [ -n "$bin" ]; then
     LC_ALL=C "$bin/pg_controldata" "$pgdata" 2>&1 | sed 's/^/control: /' || true
     timelines=$(LC_ALL=C "$bin/pg_controldata" "$pgdata" 2>/dev/null |
         sed -n -e "s/^Latest checkpoint's TimeLineID: *//p" -e "s/^Min recovery ending loc's timeline: *//p")
@@ -195,11 +229,14 @@ LC_ALL=C "$2/pg_waldump" -p "$1/pg_wal" -s "$4" "$first" "$last" 2>&1 | tail -n 
 NodeReport parse_node_report(std::string_view output) {
     NodeReport report;
     std::string control;
+    BareFiles bare;
     bool complete = false;
     while (const auto line = next_report_line(output)) {
         const auto& [key, value] = *line;
         if (key == "control") {
             control += value + "\n";
+        } else if (bare.take(key, value)) {
+            continue;
         } else if (key == "history") {
             report.history += value + "\n";
         } else if (key == "user") {
@@ -224,6 +261,10 @@ NodeReport parse_node_report(std::string_view output) {
             report.bin_dir = value;
         } else if (key == "pg_rewind") {
             report.pg_rewind = true;
+        } else if (key == "pg_waldump") {
+            report.pg_waldump = true;
+        } else if (key == "pg_basebackup") {
+            report.pg_basebackup = value;
         } else if (key == "frozen") {
             report.frozen = true;
         } else if (key == "running") {
@@ -269,6 +310,12 @@ NodeReport parse_node_report(std::string_view output) {
             report.control = Unknown{
                 fmt::format("no programs of PostgreSQL {} were found there: set postgres_bin_dir",
                             report.major)};
+        } else if (bare.has_control_file()) {
+            report.control = bare.control();
+            if (report.control) {
+                report.newest_timeline = bare.newest_timeline(report.control->timeline());
+                report.history = bare.history(report.newest_timeline);
+            }
         } else {
             try {
                 report.control = parse_control_data(control);

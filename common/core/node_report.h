@@ -39,6 +39,8 @@ struct NodeReport {
     bool unfinished_marker = false;
     RewindState rewind_state = RewindState::copying;  // where there is a marker
     bool pg_rewind = false;
+    bool pg_waldump = false;    // of that major version, as pg_rewind
+    std::string pg_basebackup;  // of that major version or a later one; empty when there is none
     // Debian: "15/main" when pg_lsclusters knows the directory, and where its configuration is.
     std::string debian_cluster;
     std::string config_file;     // empty: postgresql.conf in PGDATA

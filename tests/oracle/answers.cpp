@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "common/core/control_file.h"
 #include "common/core/wal_end.h"
+#include "common/core/wal_scan.h"
 #include "common/io/local_node.h"
 #include "common/io/process.h"
 #include "tests/support/place.h"
@@ -27,6 +30,32 @@ std::vector<std::string> wal_names(const std::string& directory) {
         names.push_back(entry.path().filename());
     }
     return names;
+}
+
+// As where neither pg_controldata nor pg_waldump is installed.
+std::string read_without_tools(const std::string& directory, const NodeReport& report,
+                               const std::optional<WalRecord>& last) {
+    const ControlData control =
+        parse_control_file(harness::read_file(directory + "/global/pg_control"));
+    if (control != *report.control) {
+        return "its control file";
+    }
+    WalScan scan({report.major, control.system_identifier, report.timeline(),
+                  control.wal_segment_size, wal_scan_start(report)});
+    std::string name;
+    std::string segment;
+    while (const auto page = scan.wanted()) {
+        const std::string next =
+            wal_segment_name(report.timeline(), *page, control.wal_segment_size);
+        if (next != name) {
+            name = next;
+            segment = harness::read_file(directory + "/pg_wal/" + name);
+        }
+        const std::uint64_t offset = page->value % control.wal_segment_size;
+        scan.feed(std::string_view(segment).substr(std::min<std::size_t>(offset, segment.size()),
+                                                   wal_page_size));
+    }
+    return scan.last() == last ? "" : "the end of its WAL, " + scan.in_words_of_waldump();
 }
 
 }  // namespace
@@ -75,10 +104,12 @@ Looked look_at(const Member& member, const Lab& lab) {
         run(wal_end_script,
             {directory, lab.bin_dir(), std::to_string(report.timeline()),
              to_string(wal_scan_start(report)), std::to_string(control.wal_segment_size)});
-    Looked looked{member, target_facts(0, report, waldump), {}, {}, {}};
-    if (const auto record = last_waldump_record(waldump)) {
+    Looked looked{member, target_facts(0, report, waldump), {}, {}, {}, {}};
+    const auto record = last_waldump_record(waldump);
+    if (record) {
         looked.last_record = record->start;
     }
+    looked.read_otherwise = read_without_tools(directory, report, record);
     looked.wal.emplace(directory, *looked.target.history);
     if (member.source) {
         looked.source = SourceFacts{1,

@@ -29,7 +29,8 @@ struct Looked {
     TargetFacts target;
     std::optional<SourceFacts> source;  // as it would say of itself as a running primary
     std::optional<WalFiles> wal;
-    Lsn last_record;  // the begin of its last record
+    Lsn last_record;             // the begin of its last record
+    std::string read_otherwise;  // what differs when it is read without PostgreSQL's tools
 
     const std::string& name() const { return member.server->name(); }
     bool crashed() const { return !target.control->shut_down_cleanly(); }

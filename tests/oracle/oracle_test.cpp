@@ -174,6 +174,12 @@ TEST_F(Oracle, TheFamilyHasWhatItsNamesSay) {
     }
 }
 
+TEST_F(Oracle, ReadsFilesWithoutPostgresToolsAsTheyDo) {
+    for (const Looked& each : looked) {
+        EXPECT_EQ(each.read_otherwise, "") << each.name();
+    }
+}
+
 TEST_F(Oracle, SaysWhatPgRewindSaysOrIsRightForAReasonOnTheList) {
     std::map<std::string, int> table;
     for (const Pair& pair : pairs) {

@@ -59,6 +59,7 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
     base_ = fs::weakly_canonical(choose_base(options_, account_));
     postgres_bin_dir_ =
         options_.postgres_bin_dir.empty() ? find_postgres_bin_dir() : options_.postgres_bin_dir;
+    postgres_major_ = major_version_of(postgres_bin_dir_);
     if (options_.hooks_bin_dir.empty()) {
         options_.hooks_bin_dir = HOOKS_BIN_DIR;
     }
@@ -260,9 +261,11 @@ void Cluster::create_nodes() {
              "-c", "logging_collector=off", "-c", "synchronous_standby_names=", database},
             std::chrono::seconds(60), {}, statements);
     };
-    // recovery_database, which is template1 for good before 4.7.
-    single(installed_pgpool() >= 407 ? "postgres" : "template1",
-           "CREATE EXTENSION pgpool_recovery\n");
+    if (fs::equivalent(postgres_bin_dir_, find_postgres_bin_dir())) {  // of Debian's server only
+        // recovery_database, which is template1 for good before 4.7.
+        single(installed_pgpool() >= 407 ? "postgres" : "template1",
+               "CREATE EXTENSION pgpool_recovery\n");
+    }
     single("postgres", bootstrap_sql(names));
 
     for (int node = 1; node < size(); ++node) {
@@ -271,8 +274,13 @@ void Cluster::create_nodes() {
         for (const fs::directory_entry& slot : fs::directory_iterator(directory + "/pg_replslot")) {
             fs::remove_all(slot.path());
         }
-        hub_->write_file(directory + "/standby.signal", "");
-        hub_->write_file(directory + "/postgresql.auto.conf", standby_auto_conf(names, node, 0));
+        if (postgres_major_ < 12) {
+            hub_->write_file(directory + "/recovery.conf",
+                             "standby_mode = on\n" + standby_settings(names, node, 0));
+        } else {
+            hub_->write_file(directory + "/standby.signal", "");
+            hub_->write_file(directory + "/postgresql.auto.conf", standby_settings(names, node, 0));
+        }
     }
 }
 

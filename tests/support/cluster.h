@@ -61,7 +61,8 @@ struct ClusterOptions {
     // In loopback mode: the first ones from here on that are free.
     int pgpool_port = 9999;
     int pcp_port = 9898;
-    std::string postgres_bin_dir;  // empty: the newest that is installed
+    // Empty: the newest that is installed. Another: also what the hooks are told.
+    std::string postgres_bin_dir;
 };
 
 // A line of pgpool's list of backends.
@@ -110,6 +111,7 @@ class Cluster {
     std::string node_directory(int node) const { return base_ + "/node" + std::to_string(node); }
     std::string data_directory(int node) const { return server(node).data_directory(); }
     std::string postgres_bin_dir() const { return postgres_bin_dir_; }
+    int postgres_major() const { return postgres_major_; }
     std::string hooks_conf_path() const { return base_ + "/hooks.conf"; }
     std::string state_dir() const { return base_ + "/state"; }
     std::string passfile() const { return base_ + "/pgpass"; }
@@ -218,6 +220,7 @@ class Cluster {
     Account account_;
     std::string base_;
     std::string postgres_bin_dir_;
+    int postgres_major_ = 0;
     std::unique_ptr<Network> network_;
     std::unique_ptr<Place> hub_;
     std::vector<Node> nodes_;

@@ -85,7 +85,7 @@ std::string pg_hba_conf(const ClusterNames& names) {
     return text;
 }
 
-std::string standby_auto_conf(const ClusterNames& names, int node, int primary) {
+std::string standby_settings(const ClusterNames& names, int node, int primary) {
     Conninfo conninfo;
     conninfo.set("host", names.network.host(primary))
         .set("port", std::to_string(names.network.postgres_port(primary)))
@@ -232,7 +232,8 @@ std::string hooks_conf(const ClusterNames& names) {
            setting("local_nodes", "off") + setting("replication_user", "repl") +
            setting("passfile", names.base + "/pgpass") + setting("pcp_user", "pgpool") +
            setting("pcp_host", "127.0.0.1") + setting("pcp_passfile", names.base + "/pcppass") +
-           setting("state_dir", names.base + "/state") + names.options.hooks_conf;
+           setting("state_dir", names.base + "/state") +
+           setting("postgres_bin_dir", names.options.postgres_bin_dir) + names.options.hooks_conf;
 }
 
 }  // namespace hooks::harness

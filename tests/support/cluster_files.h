@@ -35,7 +35,7 @@ std::string node_name(int node);  // backend_application_name
 std::string postgres_conf(const ClusterNames& names);
 std::string node_conf(const ClusterNames& names, int node);
 std::string pg_hba_conf(const ClusterNames& names);
-std::string standby_auto_conf(const ClusterNames& names, int node, int primary);
+std::string standby_settings(const ClusterNames& names, int node, int primary);
 std::string bootstrap_sql(const ClusterNames& names);  // one statement a line
 std::string passfile();
 std::string pcp_passfile();

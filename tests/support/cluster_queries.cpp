@@ -100,7 +100,12 @@ NodeView Cluster::view(int node) const {
                 "SELECT pg_is_in_recovery(), "
                 "CASE WHEN NOT pg_is_in_recovery() THEN "
                 "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END, "
-                "r.received_tli, r.status, r.sender_host, r.sender_port "
+                "r.received_tli, r.status, "
+                // PostgreSQL 10 has no column for it.
+                "coalesce(to_jsonb(r) ->> 'sender_host', "
+                "substring(r.conninfo from '(?:^| )host=(\\S+)')), "
+                "coalesce(to_jsonb(r) ->> 'sender_port', "
+                "substring(r.conninfo from '(?:^| )port=(\\d+)')) "
                 "FROM (SELECT 1) AS one LEFT JOIN pg_stat_wal_receiver AS r ON true",
                 kLookTimeout);
         const PgRow& row = rows.at(0);

@@ -126,6 +126,17 @@ std::string find_postgres_bin_dir() {
     return !result.empty() ? result : fs::path(find_program("postgres")).parent_path().string();
 }
 
+int major_version_of(const std::string& postgres_bin_dir) {
+    const std::string program = postgres_bin_dir + "/postgres";
+    const Outcome outcome =
+        run_process({{program, "--version"}, {}, {}}, Deadline::after(std::chrono::seconds(10)));
+    const std::size_t digits = outcome.out.find_first_of("0123456789");
+    if (!outcome.ok() || digits == std::string::npos) {
+        throw HarnessError(program + " --version: " + outcome.describe());
+    }
+    return std::atoi(outcome.out.c_str() + digits);
+}
+
 std::string read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;

@@ -67,6 +67,7 @@ class Place {
 std::string find_program(const std::string& name);
 // The bin directory of the newest PostgreSQL that is installed. Throws HarnessError.
 std::string find_postgres_bin_dir();
+int major_version_of(const std::string& postgres_bin_dir);
 
 // Empty when there is no such file.
 std::string read_file(const std::string& path);
