@@ -396,7 +396,7 @@ Verdict Rejoin::run() {
         const SlotReview slots = review();
         throw Error(error.kind(),
                     fmt::format("{}; it was waited for until follow_timeout and is given up{}",
-                                error.message(), slots.text),
+                                error.what(), slots.text),
                     fmt::format("{}{}When it can be reached again: pcp_recovery_node -n {}.{}{}",
                                 error.hint(), error.hint().empty() ? "" : " ", job_.target.id,
                                 slots.next.empty() ? "" : " ", slots.next));

@@ -313,7 +313,9 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
                         fmt::format("{}: permission denied: postgres_user may not see what the "
                                     "walreceiver does",
                                     standby.label()),
-                        "Run examples/roles.sql for it on the primary, or grant pg_monitor to it.");
+                        "Run examples/roles.sql for postgres_user on the primary, grant pg_monitor "
+                        "to it, or make it "
+                        "a superuser.");
         }
         if (status != "streaming") {
             missing = fmt::format("its walreceiver is {}", status);

@@ -27,7 +27,7 @@ class Hang : public testing::Test {
         options.with_pgpool = false;
         options.hooks_conf =
             "connect_timeout = '1s'\nfailover_timeout = '3s'\nfollow_timeout = '3s'\n"
-            "recovery_timeout = '3s'\n";
+            "recovery_timeout = '3s'\nfailed_standby_slot = 'keep'\n";
         return options;
     }
     void SetUp() override { cluster.start(); }
