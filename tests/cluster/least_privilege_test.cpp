@@ -36,9 +36,11 @@ void run_roles_sql(const Cluster& cluster) {
     cluster.sql(0, "ALTER ROLE pgpool_hooks PASSWORD 'hooks secret'");
     ASSERT_EQ(cluster.sql_value(0, "SELECT rolsuper FROM pg_roles WHERE rolname = 'pgpool_hooks'"),
               "f");
-    here.write_file(
-        cluster.passfile(),
-        std::string("*:*:*:pgpool_hooks:hooks secret\n*:*:*:repl:") + Secrets::kReplication + "\n");
+    const std::string passfile = cluster.base_directory() + "/hooks-passfile";
+    here.write_file(passfile, std::string("*:*:*:pgpool_hooks:hooks secret\n*:*:*:repl:") +
+                                  Secrets::kReplication + "\n");
+    here.write_file(cluster.hooks_conf_path(),
+                    read_file(cluster.hooks_conf_path()) + "passfile = '" + passfile + "'\n", 0644);
     wait_for_standbys(cluster, {1, 2});
 }
 
