@@ -64,7 +64,8 @@ GRANT ALTER SYSTEM ON PARAMETER restore_command TO :"role";
 GRANT ALTER SYSTEM ON PARAMETER synchronous_standby_names,
       pgpool_hooks.synchronous_standby_names TO :"role";
 -- So that no primary_conninfo comes into the server's log.
-GRANT SET ON PARAMETER log_statement, log_min_duration_statement TO :"role";
+GRANT SET ON PARAMETER log_statement, log_min_duration_statement, log_min_error_statement,
+      log_transaction_sample_rate, log_min_duration_sample TO :"role";
 \endif
 \if :from_16
 GRANT pg_use_reserved_connections TO :"role";

@@ -168,7 +168,7 @@ TEST_F(SqlAccess, OfTheNodeOnlyWhileThePrimaryLetsUsIn) {
     const std::string passfile = write(
         "halfpass", cluster.host(1) + ":*:*:postgres:wrong\n" + read_file(cluster.passfile()));
     const Obstacle obstacle{"wrong password of one node",
-                            "passfile = '" + passfile + "'\nfollow_timeout = '1s'\n",
+                            "passfile = '" + passfile + "'\nfollow_timeout = '2s'\n",
                             {"password authentication failed for user \"postgres\""},
                             {cluster.host(1) + ":5432:*:postgres:PASSWORD", passfile}};
     Words worker = follow();
