@@ -186,7 +186,17 @@ class Follow {
                 standby->major_version());
             repoint(*standby, conninfo.str(), slot_name(target_.id), quick_);
         } else if (std::holds_alternative<ProveStreaming>(step)) {
-            const Proof proof = prove_streaming(*primary, *standby, quick_);
+            const auto look = [&](PgConnection& repointed) {
+                const std::string why =
+                    why_it_cannot_follow(*primary, source_.id, repointed, target_.id, quick_);
+                if (!why.empty()) {
+                    // What it takes now, a worker does.
+                    throw Error(ErrorKind::timeout,
+                                fmt::format("{}: it got more WAL before it was re-pointed: {}",
+                                            target_.label(), why));
+                }
+            };
+            const Proof proof = prove_streaming(*primary, *standby, quick_, look);
             settle_standby(*standby, target_, env_, quick_);
             done_ = fmt::format(
                 "{} follows {} on timeline {}, streams and {}; its server was not restarted",

@@ -123,10 +123,11 @@ void bring_up(Target& target, int major, Env& env, Deadline deadline) {
     }
 }
 
-Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline) {
+Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline,
+                    const std::function<void(PgConnection& standby)>& look) {
     try {
         const auto standby = wait_for_server(target, env, deadline);
-        Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience));
+        Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience), look);
         settle_standby(*standby, target.backend, env, deadline);
         proof.remark = settle_synchronous(primary, *standby, env, deadline);
         return proof;

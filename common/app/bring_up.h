@@ -10,8 +10,10 @@ namespace hooks {
 void bring_up(Target& target, int major, Env& env, Deadline deadline);
 
 // Waits until the server lets us in (its crash recovery may take a while; one that gave up is
-// noticed at once), then prove_streaming(). What is thrown ends with the end of the server's log.
-Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline);
+// noticed at once), then prove_streaming(), with its `look`. An Error ends with the end of the
+// server's log.
+Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline deadline,
+                    const std::function<void(PgConnection& standby)>& look = {});
 
 // After the proof: what it made for the other nodes when it was promoted, or was about to be, and
 // a restore_command that is held since a failover. A failure is a warning.

@@ -48,6 +48,7 @@ class Rejoin {
     Decision decide();
     void forecast_backup();
     bool perform(const Step& step);
+    void look_at(PgConnection& repointed);
     RecoverySettings settings() const;
     bool look_again_after(int rewinds);
     std::string summary(const Decision& decision) const;
@@ -67,6 +68,7 @@ class Rejoin {
     std::optional<RejoinVerdict> verdict_;
     std::optional<RescuedWal> rescued_;  // in any round
     std::optional<Proof> proof_;
+    bool repointed_ = false;  // in this round, by reload
     bool rewinding_ = false;  // a step that a base backup can take the place of
     int rewinds_ = 0;         // that somebody ended
     int lost_connections_ = 0;
@@ -202,6 +204,7 @@ TargetFacts Rejoin::look_when_reachable() {
 }
 
 Decision Rejoin::decide() {
+    repointed_ = false;
     const auto look_at_source = [&] {
         primary_.check(quick());
         in_context("asking the primary, " + job_.source.label(),
@@ -284,6 +287,16 @@ bool Rejoin::look_again_after(int rewinds) {
     return false;
 }
 
+void Rejoin::look_at(PgConnection& repointed) {
+    const std::string why =
+        why_it_cannot_follow(*primary_, job_.source.id, repointed, job_.target.id, quick());
+    if (!why.empty()) {
+        env_.log.warn("it got more WAL before it was re-pointed; looking again",
+                      {{"node", std::to_string(job_.target.id)}, {"why", why}});
+        throw LookAnew{};
+    }
+}
+
 bool Rejoin::perform(const Step& step) {
     primary_.check(quick());
     if (const auto* s = std::get_if<CreateSlots>(&step)) {
@@ -331,10 +344,13 @@ bool Rejoin::perform(const Step& step) {
                                                    env_.hook, quick());
         const RecoverySettings wanted = settings();
         repoint(*standby, wanted.primary_conninfo.str(), wanted.primary_slot_name, quick());
+        repointed_ = true;
     } else if (std::holds_alternative<StartServer>(step)) {
         bring_up(target_, source_->major, env_, quick());
     } else if (std::holds_alternative<ProveStreaming>(step)) {
-        proof_ = prove_standby(target_, *primary_, env_, quick());
+        proof_ = repointed_ ? prove_standby(target_, *primary_, env_, quick(),
+                                            [this](PgConnection& standby) { look_at(standby); })
+                            : prove_standby(target_, *primary_, env_, quick());
     } else if (std::holds_alternative<AttachNode>(step)) {
         if (env_.worker) {
             know_primary(job_.source.id, env_, quick());

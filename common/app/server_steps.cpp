@@ -250,7 +250,16 @@ std::string replay_held_back(const std::optional<std::string>& paused,
 
 }  // namespace
 
-Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline) {
+std::string why_it_cannot_follow(PgConnection& primary, int primary_id, PgConnection& standby,
+                                 int standby_id, Deadline deadline) {
+    // In this order: one that does stream would seem to be ahead of where its primary was before.
+    const TargetFacts target = read_running_target(standby, standby_id, deadline);
+    const SourceFacts source = read_source_facts(primary, primary_id, deadline);
+    return reason_not_to_wait(source, target);
+}
+
+Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline,
+                      const std::function<void(PgConnection& standby)>& look) {
     // Transactional, so that its commit is flushed at once: only flushed WAL is sent.
     primary.query("SELECT pg_logical_emit_message(true, 'pgpool-hooks', 'marker')", deadline);
     const PgRow written =
@@ -267,6 +276,7 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
     std::string missing = "it says nothing";
     std::string held_back;
     const auto start = std::chrono::steady_clock::now();
+    Deadline next_look = Deadline::after(milliseconds(500));
     const auto not_proved = [&] {
         return Error(ErrorKind::timeout,
                      fmt::format("{} does not stream from {}: {}", standby.label(), primary.label(),
@@ -318,6 +328,10 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
                         "a superuser.");
         }
         if (status != "streaming") {
+            if (look && next_look.expired()) {
+                look(standby);
+                next_look = Deadline::after(milliseconds(1000));
+            }
             missing = fmt::format("its walreceiver is {}", status);
             if (!held_back.empty()) {
                 missing += fmt::format(

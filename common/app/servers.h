@@ -119,6 +119,16 @@ struct Proof {
     std::string reached;  // "replayed 0/5000110"
     std::string remark;  // "; ..." for a verdict: what else was done
 };
-Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline);
+// While the standby does not stream, `look` is called about once a second: it throws where waiting
+// is of no use.
+Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline,
+                      const std::function<void(PgConnection& standby)>& look = {});
+
+// Of a running standby that was re-pointed: whether it can follow no more. Until its walreceiver is
+// stopped it goes on to get WAL from where it got it before, a primary of the past perhaps, and
+// with one record past the switchpoint it asks for WAL of the new timeline for ever.
+// Returns the reason; empty while it can.
+std::string why_it_cannot_follow(PgConnection& primary, int primary_id, PgConnection& standby,
+                                 int standby_id, Deadline deadline);
 
 }  // namespace hooks

@@ -258,6 +258,22 @@ RejoinVerdict judge_histories(const SourceFacts& s, const TargetFacts& t,
 
 }  // namespace
 
+std::string reason_not_to_wait(const SourceFacts& source, const TargetFacts& target) {
+    const RejoinVerdict now = judge_rejoin(source, target, RejoinPolicy{});
+    switch (now.action) {
+        case RejoinAction::wait:
+        case RejoinAction::refuse:
+        case RejoinAction::follow:
+            return "";
+        case RejoinAction::stop_and_look_again:
+        case RejoinAction::trim:
+        case RejoinAction::rewind:
+        case RejoinAction::base_backup:
+            return now.reason;
+    }
+    return "";
+}
+
 RejoinVerdict judge_rejoin(const SourceFacts& s, const TargetFacts& t, const RejoinPolicy& policy) {
     if (s.in_recovery) {
         return verdict(

@@ -99,6 +99,10 @@ bool rewind_costs_too_much(const CopyEstimate& estimate);
 RejoinVerdict judge_rejoin(const SourceFacts& source, const TargetFacts& target,
                            const RejoinPolicy& policy);
 
+// Of a running standby that was re-pointed to the source and does not stream: why it never will,
+// empty where it may. Rules R01 and R04, which wait or refuse, are no such reason.
+std::string reason_not_to_wait(const SourceFacts& source, const TargetFacts& target);
+
 // The verdict as steps.
 Decision plan_rejoin(const RejoinVerdict& verdict, const SourceFacts& source,
                      const TargetFacts& target, const RejoinPolicy& policy);

@@ -72,6 +72,22 @@ TEST(Rejoin, ARunningStandbyPastTheSwitchpointIsLookedAtWhenItIsStopped) {
     EXPECT_EQ(judge(running_standby("0/5000001"), online), "R08 stop and look again");
 }
 
+TEST(Rejoin, ARepointedStandbyIsWaitedForUnlessItIsPastTheSwitchpoint) {
+    EXPECT_EQ(reason_not_to_wait(source(), running_standby("0/5000000")), "");
+    EXPECT_EQ(reason_not_to_wait(source(), running_standby("0/5000001")),
+              "node 0 diverged: it has WAL up to 0/5000001 on timeline 1, node 1 left that history "
+              "at 0/5000000");
+    TargetFacts half_a_record = running_standby("0/5000001");
+    half_a_record.replay_stands_at = lsn("0/5000000");
+    EXPECT_EQ(reason_not_to_wait(source(), half_a_record), "");
+    SourceFacts recovering = source();
+    recovering.in_recovery = true;
+    EXPECT_EQ(reason_not_to_wait(recovering, running_standby("0/5000001")), "");
+    TargetFacts unknown = running_standby("0/5000001");
+    unknown.end_of_wal = Unknown{"it does not say"};
+    EXPECT_EQ(reason_not_to_wait(source(), unknown), "");
+}
+
 // --- on the same timeline ---
 
 TargetFacts on_timeline_2(TargetFacts t, const char* history = switched_at_5.c_str()) {
