@@ -38,6 +38,18 @@ inline void expect_history(const Cluster& cluster, const std::string& text) {
     }
 }
 
+// The run that worked on a node, or promoted it, has ended: its lock on the primary goes with its
+// session, a moment after its verdict, and a worker reviews the slots after it attached the node.
+inline void expect_no_locks(const Cluster& cluster, int primary) {
+    cluster.wait_until(
+        [&] {
+            return cluster.sql_value(primary,
+                                     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+                                     "AND granted") == "0";
+        },
+        std::chrono::seconds(10), "the locks go");
+}
+
 // A standby that receives nothing more: what the primary commits from now on, it does not have.
 inline void cut_replication(const Cluster& cluster, int node) {
     cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");

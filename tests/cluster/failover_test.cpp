@@ -321,7 +321,10 @@ TEST(Failover, WhenTheBestCandidateRefusesToBePromotedTheNextIsTaken) {
     EXPECT_EQ(cluster.primary(), 2) << cluster.dump();
     expect_history(cluster, "create_slots:");
 
-    // Nor could it be re-pointed; once it can, the same call makes it a standby.
+    // Nor can it be re-pointed, as pgpool's own call finds; once it can, the same call makes it a
+    // standby.
+    expect_history(cluster, "arguments=\"1 " + cluster.host(1));
+    expect_no_locks(cluster, 2);
     ASSERT_TRUE(cluster.run_shell("chmod 700 " + directory).ok());
     const Outcome followed = cluster.run_shell(expand_command(
         cluster.follow_primary_command_line(), cluster.placeholders(1, 2, 0), PgpoolStyle::v4_3));

@@ -21,10 +21,6 @@ class Hands : public SteppedTest {
         expect_streaming(cluster, node);
         expect_attached(cluster, node);
     }
-    // A lock goes with its session, and that a moment after the run that had it.
-    void expect_no_locks(int node) {
-        cluster.wait_until([&] { return locks(node) == "0"; }, seconds(10), "the locks go");
-    }
     static testing::AssertionResult says(const Outcome& outcome, const std::string& text) {
         return outcome.err.find(text) != std::string::npos
                    ? testing::AssertionSuccess()
@@ -78,7 +74,7 @@ TEST_F(Hands, TheLeadersHookIsKilledInThePromotionAndTheNextLeaderFinishesIt) {
     EXPECT_EQ(next.exit_code, 0) << next.err;
     EXPECT_TRUE(says(next, "rule=F05"));
     EXPECT_EQ(cluster.writable_nodes().size(), 1U);
-    expect_no_locks(1);
+    expect_no_locks(cluster, 1);
 }
 
 // The other had stopped it for a switchover, found nobody to take its place, and started it again.
@@ -118,7 +114,7 @@ TEST_F(Hands, AWorkerWaitsForTheOneThatHasTheNodeAndGoesOnWhenThatIsKilled) {
     EXPECT_FALSE(cluster.postgres_runs(2));
     first->kill();  // with its pgpool: nobody would ever call again
     expect_whole(2);
-    expect_no_locks(0);
+    expect_no_locks(cluster, 0);
 }
 
 TEST_F(Hands, AWorkerThatWaitedFindsTheNodeDone) {
@@ -219,7 +215,7 @@ TEST_F(Hands, AHolderThatLostItsSessionYieldsToTheOneThatHasTheNodeNow) {
     const auto first = worker(2, 0);
     ASSERT_TRUE(first->run_past({"planned step", "start the server of node 2"}));
     cluster.sql(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
-    expect_no_locks(0);
+    expect_no_locks(cluster, 0);
     const auto second = worker(2, 0);
     ASSERT_TRUE(second->run_past({"planned step", "start the server of node 2"}));
     auto rest = std::async(std::launch::async, [&] { return first->finish(); });

@@ -63,6 +63,9 @@ class SlotsTest : public ByHandTest {
         const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
         ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
         ASSERT_EQ(cluster.sql_value(1, "SELECT pg_is_in_recovery()"), "f") << outcome.err;
+        // A node that is back before its health check misses it stays the primary for pgpool.
+        cluster.wait_until([&] { return !cluster.pool_status().at(0).attached(); }, seconds(30),
+                           "pgpool detaches node 0");
     }
     void remove_from_pgpool_conf(int node) {
         // The last line of a setting counts.
@@ -86,6 +89,7 @@ TEST_F(Slots, TheLedgerSaysWhoMadeAndDroppedWhichAndWhere) {
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
+    expect_no_locks(cluster, 1);
     EXPECT_EQ(lines_with(cluster, {"event=made"}), 2) << "made anew:\n" << ledger(cluster);
 
     cluster.stop_postgres(2);
@@ -110,6 +114,7 @@ TEST_F(Slots, TheSlotOfANodeThatLeftGoesWhenItIsNotUsedAnyMoreAndAForeignOneStay
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0);
     expect_attached(cluster, 0);
+    expect_no_locks(cluster, 1);
     cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_7', true)");
     cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_1', true)");
     cluster.sql(1, "SELECT pg_create_physical_replication_slot('mine', true)");
