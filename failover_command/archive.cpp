@@ -86,7 +86,7 @@ Promotion Failover::restart_without_archive(Target& target) {
     stop_server(target, env_, deadline);
     held_.insert(node);
     hold_restore_command_in_file(target, before.restore_command, deadline);
-    start_server(target, env_, deadline);
+    start_server(target, env_, deadline, StartWhere::anywhere);
     Promotion promotion;
     promotion.detail = "it was started without its restore_command and is not back";
     while (!deadline.expired()) {

@@ -91,7 +91,7 @@ void Failover::start_old_primary() {
                 if (started) {
                     throw Error(ErrorKind::command, "it ended again");
                 }
-                start_server(target, env_, env_.deadline);
+                start_server(target, env_, env_.deadline, StartWhere::anywhere);
                 started = true;
             }
             next_look = next_look.expired() ? Deadline::after(seconds(1)) : next_look;

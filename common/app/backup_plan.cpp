@@ -69,6 +69,16 @@ BackupSize read_backup_size(PgConnection& primary, Deadline deadline) {
     return size;
 }
 
+// As Debian does. False also where the role may not ask.
+bool keeps_configuration_elsewhere(PgConnection& primary, Deadline deadline) {
+    const std::vector<PgRow> rows = primary.query(
+        "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE')"
+        " THEN strpos(current_setting('config_file'),"
+        " current_setting('data_directory') || '/') <> 1 END",
+        deadline);
+    return rows.at(0).at(0) == "t";
+}
+
 BackupSite look_at_site(Target& target, const BackupSize& size, Deadline deadline) {
     const TablespaceMap map = parse_tablespace_map(target.options.tablespace_map);
     std::vector<std::string> arguments = {target.directory(), target.report.work_directory};
@@ -117,6 +127,19 @@ BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy p
         plan.choice.next =
             "Install it there, or set postgres_bin_dir in hooks.conf to where it is; then run "
             "pcp_recovery_node.";
+    }
+    const NodeReport& report = target.report;
+    if (!report.data_directory && report.config_file.empty() &&
+        target.options.start_command.empty() && keeps_configuration_elsewhere(primary, deadline)) {
+        plan.choice.refused = true;
+        plan.choice.reason = fmt::format(
+            "no configuration would come with it: {} has its own outside of its data directory, "
+            "and {} has none for {}",
+            primary.label(), target.node->label(), target.directory());
+        plan.choice.next = fmt::format(
+            "Make one there (Debian: pg_createcluster -d {} {} NAME, then remove what it made in "
+            "{}), or set start_command; then pcp_recovery_node.",
+            target.directory(), major, target.directory());
     }
     return plan;
 }

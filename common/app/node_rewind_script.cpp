@@ -114,6 +114,11 @@ else
     bar
 fi
 make_standby
+if [ -n "$config" ]; then
+    # It names the data directory, which has another name now, and recovery settings are in there.
+    printf "include '%s'\ndata_directory = '%s'\n" "$config" "$away" >"$work/rewind.conf"
+    config=$work/rewind.conf
+fi
 
 guard() { # PID: pg_rewind removes what the source does not have
     while kill -0 "$1" 2>/dev/null; do

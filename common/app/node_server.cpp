@@ -2,64 +2,70 @@
 #include <fmt/format.h>
 
 #include "common/app/node_steps.h"
+#include "common/core/server_control.h"
 
 namespace hooks {
 namespace {
 
 using std::chrono::seconds;
 
-// PGDATA, BIN_DIR, SECONDS, MODE, stop_command, Debian's VERSION/NAME
-constexpr std::string_view stop_script = R"sh(
-if [ "$4" = kill ]; then
-    here=$(cd -- "$1" && pwd -P)
-    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        left=
-        for process in /proc/[0-9]*; do
-            { read -r name <"$process/comm"; } 2>/dev/null || continue
-            case $name in
-                postgres | postmaster)
-                    if [ "$(readlink "$process/cwd" 2>/dev/null || true)" = "$here" ]; then
-                        kill -s KILL "${process#/proc/}" 2>/dev/null || true
-                        left=yes
-                    fi ;;
-            esac
-        done
-        if [ -z "$left" ]; then exit 0; fi
-        sleep 0.1
+// PGDATA. For a server that takes no signal.
+constexpr std::string_view kill_script = R"sh(
+here=$(cd -- "$1" && pwd -P)
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    left=
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        case $name in
+            postgres | postmaster)
+                if [ "$(readlink "$process/cwd" 2>/dev/null || true)" = "$here" ]; then
+                    kill -s KILL "${process#/proc/}" 2>/dev/null || true
+                    left=yes
+                fi ;;
+        esac
     done
-    echo "a process takes no SIGKILL: it hangs in the kernel" >&2
-    exit 1
-elif [ -n "$5" ] && [ "$4" = fast ]; then
-    PGDATA=$1 sh -c "$5"
-elif [ -n "$6" ]; then
-    pg_ctlcluster "${6%/*}" "${6#*/}" stop -m "$4" -- -t "$3"
-else
-    "$2/pg_ctl" -D "$1" -m "$4" -w -t "$3" -s stop
-fi
+    if [ -z "$left" ]; then exit 0; fi
+    sleep 0.1
+done
+echo "a process takes no SIGKILL: it hangs in the kernel" >&2
+exit 1
 )sh";
 
-// PGDATA, BIN_DIR, WORK, start_command, Debian's VERSION/NAME. setsid and /dev/null: neither the
-// session nor a pipe of the caller may stay with the server. pg_ctl puts -D and -l into a command
-// line in double quotes, where a shell still reads $, ` and \; what it finds in PGDATA it does not.
+// PGDATA, then a command
+constexpr std::string_view control_script = R"sh(
+export PGDATA="$1" LC_ALL=C
+shift
+exec "$@"
+)sh";
+
+// PGDATA, WORK, whether to wait (yes or no), then a command. setsid and /dev/null: neither the
+// session nor a pipe of the caller may stay with the server. pg_ctlcluster, which knows no other
+// way, waits on its own until the server lets somebody in, half a minute if need be.
 constexpr std::string_view start_script = R"sh(
 umask 077
-mkdir -p -- "$3" 2>/dev/null && log=$3/server.log || log=$1/server_start.log
+export PGDATA="$1"
+wait=$3
+mkdir -p -- "$2" 2>/dev/null && log=$2/server.log || log=$1/server_start.log
 printf -- '--- started by pgpool-hooks, %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"$log"
-if [ -n "$4" ]; then
-    PGDATA=$1 setsid sh -c "$4" </dev/null >>"$log" 2>&1
-elif [ -n "$5" ]; then
-    setsid pg_ctlcluster "${5%/*}" "${5#*/}" start </dev/null >>"$log" 2>&1
-else
-    case $1 in
-        *[\"\$\`\\]*) PGDATA=$1 setsid "$2/pg_ctl" -W -s start </dev/null >>"$log" 2>&1 ;;
-        *) setsid "$2/pg_ctl" -D "$1" -W -s start </dev/null >>"$log" 2>&1 ;;
-    esac
-fi
+shift 3
+if [ "$wait" = yes ]; then exec setsid "$@" </dev/null >>"$log" 2>&1; fi
+postmaster() { head -n 1 -- "$PGDATA/postmaster.pid" 2>/dev/null || true; }
+before=$(postmaster)
+setsid "$@" </dev/null >>"$log" 2>&1 &
+pid=$!
+while kill -0 "$pid" 2>/dev/null; do
+    now=$(postmaster)
+    if [ -n "$now" ] && [ "$now" != "$before" ]; then exit 0; fi
+    sleep 0.02
+done
+status=0
+wait "$pid" || status=$?
+exit "$status"
 )sh";
 
-// PGDATA, WORK
+// PGDATA, WORK, LOG of pg_ctlcluster
 constexpr std::string_view log_script = R"sh(
-for file in "$2/server.log" "$1/server_start.log"; do
+for file in "$2/server.log" "$1/server_start.log" "$3"; do
     if [ -f "$file" ]; then tail -n 12 -- "$file"; fi
 done
 # The logging collector tells where it writes; the file may be one of a server that has ended.
@@ -80,7 +86,7 @@ mkdir -p -- "$3"
 sockets=$(mktemp -d /tmp/pgh.XXXXXX)
 trap 'rm -rf -- "$sockets"' EXIT
 options="-c listen_addresses='' -c unix_socket_directories='$sockets' -c hot_standby=on"
-options="$options -c logging_collector=off -c archive_mode=off"
+options="$options -c logging_collector=off -c archive_mode=off -c external_pid_file=''"
 # A restartpoint must not recycle what pg_rewind reads.
 if [ "$5" -ge 13 ]; then
     options="$options -c wal_keep_size=1TB -c max_slot_wal_keep_size=-1"
@@ -115,6 +121,73 @@ std::string whole_seconds(std::chrono::milliseconds span) {
         std::max<std::int64_t>(1, std::chrono::duration_cast<seconds>(span).count()));
 }
 
+ServerLayout layout_of(const Target& target) {
+    return {target.directory(),           target.report.bin_dir,
+            target.report.systemd_unit,   target.report.debian_cluster,
+            target.options.start_command, target.options.stop_command};
+}
+
+std::vector<std::string> with_words(std::vector<std::string> arguments,
+                                    const ControlCommand& command) {
+    arguments.insert(arguments.end(), command.words.begin(), command.words.end());
+    return arguments;
+}
+
+// Each in turn, until the server does not run any more. Returns what the last one said.
+std::string stop_once(Target& target, const std::string& mode, std::chrono::milliseconds share,
+                      Deadline deadline) {
+    if (mode == "kill") {
+        const Outcome outcome =
+            target.node->run_script(kill_script, {target.directory()}, deadline);
+        return outcome.ok() ? "" : outcome.describe();
+    }
+    std::string said;
+    for (const ControlCommand& command :
+         stop_commands(layout_of(target), mode, whole_seconds(share))) {
+        if (!said.empty() && !server_is_running(target, deadline)) {
+            break;
+        }
+        const Outcome outcome = target.node->run_script(
+            control_script, with_words({target.directory()}, command), deadline);
+        said = outcome.ok() ? fmt::format("{} says that it stopped", to_string(command.by))
+                            : outcome.describe();
+    }
+    return said;
+}
+
+// A start of which systemd has not seen the end goes on without us.
+constexpr seconds unit_patience{30};
+
+// Throws Error{refused} where systemd lets nobody.
+Outcome start_by_unit(Target& target, const std::vector<ControlCommand>& commands, Env& env,
+                      Deadline deadline) {
+    std::string said;
+    for (const ControlCommand& command : commands) {
+        Outcome outcome;
+        try {
+            outcome =
+                target.node->run_script(control_script, with_words({target.directory()}, command),
+                                        deadline.within(unit_patience));
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::timeout || deadline.expired()) {
+                throw;
+            }
+            outcome.exit_code = 0;
+        }
+        if (!is_denial(outcome.exit_code, outcome.err)) {
+            return outcome;
+        }
+        said += (said.empty() ? "" : "; ") + outcome.describe();
+        env.log.debug("not allowed to ask systemd",
+                      {{"node", target.node->label()}, {"said", outcome.describe()}});
+    }
+    throw Error(ErrorKind::refused,
+                fmt::format("{}: {} runs the server in {}, and {} may not start it: {}",
+                            target.node->label(), target.report.systemd_unit, target.directory(),
+                            target.report.user, said),
+                how_to_permit(layout_of(target), target.report.user));
+}
+
 }  // namespace
 
 bool server_is_running(Target& target, Deadline deadline) {
@@ -135,12 +208,7 @@ void stop_server(Target& target, Env& env, Deadline deadline) {
         const auto share =
             std::min<std::chrono::milliseconds>(deadline.remaining() / 2, seconds(60));
         try {
-            const Outcome outcome = target.node->run_script(
-                stop_script,
-                {target.directory(), target.report.bin_dir, whole_seconds(share), mode,
-                 target.options.stop_command, target.report.debian_cluster},
-                deadline.within(share + seconds(2)));
-            said = outcome.ok() ? "" : outcome.describe();
+            said = stop_once(target, mode, share, deadline.within(share + seconds(2)));
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::timeout || deadline.expired()) {
                 throw;
@@ -160,12 +228,33 @@ void stop_server(Target& target, Env& env, Deadline deadline) {
                 "Stop it by hand, then run this again.");
 }
 
-void start_server(Target& target, Env& env, Deadline deadline) {
-    const Outcome outcome = target.node->run_script(
-        start_script,
-        {target.directory(), target.report.bin_dir, target.report.work_directory,
-         target.options.start_command, target.report.debian_cluster},
-        deadline);
+void start_server(Target& target, Env& env, Deadline deadline, StartWhere where) {
+    const ServerLayout layout = layout_of(target);
+    std::vector<ControlCommand> commands = start_commands(layout);
+    Outcome outcome;
+    ControlCommand command = commands.front();
+    if (command.by == ControlBy::systemd) {
+        try {
+            outcome = start_by_unit(target, commands, env, deadline);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::refused || where != StartWhere::anywhere) {
+                throw;
+            }
+            env.log.warn(
+                "started outside of its unit, which it must not be for long: stop it and "
+                "start the unit",
+                {{"node", target.node->label()}, {"why", error.what()}, {"next", error.hint()}});
+            command = start_without_unit(layout);
+        }
+    }
+    if (command.by != ControlBy::systemd) {
+        outcome = target.node->run_script(
+            start_script,
+            with_words({target.directory(), target.report.work_directory,
+                        command.by == ControlBy::pg_ctlcluster ? "no" : "yes"},
+                       command),
+            deadline);
+    }
     // pg_ctlcluster and systemctl wait, and give up on a server that is still busy with its WAL.
     if (!outcome.ok() && !server_is_running(target, deadline)) {
         throw Error(ErrorKind::command,
@@ -174,13 +263,16 @@ void start_server(Target& target, Env& env, Deadline deadline) {
                                 end_of_server_log(target, deadline)),
                     "Correct what its log says, then run pcp_recovery_node for it.");
     }
-    env.log.info("server started", {{"node", target.node->label()}});
+    env.log.info("server started", {{"node", target.node->label()}, {"by", to_string(command.by)}});
 }
 
 std::string end_of_server_log(Target& target, Deadline deadline) {
     try {
         return target.node
-            ->run_script(log_script, {target.directory(), target.report.work_directory}, deadline)
+            ->run_script(
+                log_script,
+                {target.directory(), target.report.work_directory, target.report.server_log},
+                deadline)
             .out;
     } catch (const Error& error) {
         return fmt::format("(its log could not be read: {})", error.what());

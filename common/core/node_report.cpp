@@ -7,6 +7,7 @@
 #include "common/core/bare_files.h"
 #include "common/core/error.h"
 #include "common/core/report_lines.h"
+#include "common/core/server_control.h"
 #include "common/core/wal_end.h"
 
 namespace hooks {
@@ -122,6 +123,31 @@ else
     done
 fi
 if [ -d "$pgdata" ]; then say owner "$(stat -c %U -- "$pgdata")"; fi
+say directory "$pgdata"
+if [ -n "$here" ]; then say directory "$here"; fi
+# Debian: the configuration is there whatever lies in PGDATA.
+systemd=
+if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then systemd=yes; fi
+if command -v pg_lsclusters >/dev/null 2>&1; then
+    pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ place; do
+        case $place in "$pgdata "* | "${here:-$pgdata} "*) ;; *) continue ;; esac
+        say debian_cluster "$v/$name"
+        say config_file "/etc/postgresql/$v/$name/postgresql.conf"
+        say server_log "$(printf %s "${place##* }")"
+        if [ -n "$systemd" ] && systemctl cat "postgresql@$v-$name.service" >/dev/null 2>&1; then
+            say debian_unit "postgresql@$v-$name.service"
+        fi
+    done
+fi
+if [ -n "$systemd" ]; then
+    # Their files first: systemctl lists no unit that is not loaded.
+    for place in /etc /run /usr/lib /lib; do
+        grep -lsF -e "$pgdata" -e "${here:-$pgdata}" -- "$place"/systemd/system/*.service \
+            "$place"/systemd/system/*.service.d/*.conf || true
+    done | sed -e 's,\.d/[^/]*$,,' -e 's,.*/,,' | sort -u | while read -r unit; do
+        say unit "$unit: $(systemctl show -p Environment -p ExecStart -- "$unit" | sort | tr '\n' ' ')"
+    done
+fi
 if [ ! -f "$pgdata/PG_VERSION" ]; then
     say end report
     exit 0
@@ -157,16 +183,6 @@ fi
 if [ -f "$pgdata/recovery.conf" ]; then
     line=$(head -n 1 -- "$pgdata/recovery.conf" 2>/dev/null || true)
     case $line in "# Fenced by pgpool-hooks"*) say tombstone "${line#??}" ;; esac
-fi
-if command -v pg_lsclusters >/dev/null 2>&1; then
-    pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ directory _; do
-        if [ "$directory" = "$pgdata" ] || [ "$directory" = "$here" ]; then
-            say debian_cluster "$v/$name"
-            if [ -f "/etc/postgresql/$v/$name/postgresql.conf" ] && [ ! -f "$pgdata/postgresql.conf" ]; then
-                say config_file "/etc/postgresql/$v/$name/postgresql.conf"
-            fi
-        fi
-    done
 fi
 if [ -n "$bin" ] && [ ! -x "$bin/pg_controldata" ]; then
     # The file itself: one of another major version would misread it.
@@ -230,6 +246,8 @@ NodeReport parse_node_report(std::string_view output) {
     NodeReport report;
     std::string control;
     BareFiles bare;
+    std::vector<std::string> directories;
+    std::vector<std::string> units;
     bool complete = false;
     while (const auto line = next_report_line(output)) {
         const auto& [key, value] = *line;
@@ -287,6 +305,14 @@ NodeReport parse_node_report(std::string_view output) {
             report.debian_cluster = value;
         } else if (key == "config_file") {
             report.config_file = value;
+        } else if (key == "server_log") {
+            report.server_log = value;
+        } else if (key == "debian_unit") {
+            report.systemd_unit = value;
+        } else if (key == "directory") {
+            directories.push_back(value);
+        } else if (key == "unit") {
+            units.push_back(value);
         } else if (key == "work_directory") {
             report.work_directory = value;
         } else if (key == "busy") {
@@ -304,6 +330,9 @@ NodeReport parse_node_report(std::string_view output) {
     if (!complete) {
         throw Error(ErrorKind::command, "the look at the node's files broke off before its end",
                     "Look at what the login shell of that user prints, and whether it ends early.");
+    }
+    if (report.systemd_unit.empty()) {
+        report.systemd_unit = unit_of_directory(units, directories);
     }
     if (report.data_directory) {
         if (report.bin_dir.empty()) {

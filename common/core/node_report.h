@@ -43,7 +43,10 @@ struct NodeReport {
     std::string pg_basebackup;  // of that major version or a later one; empty when there is none
     // Debian: "15/main" when pg_lsclusters knows the directory, and where its configuration is.
     std::string debian_cluster;
-    std::string config_file;     // empty: postgresql.conf in PGDATA
+    std::string config_file;  // empty: postgresql.conf in PGDATA
+    std::string server_log;   // Debian: where pg_ctlcluster lets it log
+    // The systemd unit that runs this directory; empty where there is none, or no systemd.
+    std::string systemd_unit;
     std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
     bool parent_writable = false;
     bool mount_point = false;    // PGDATA itself is one

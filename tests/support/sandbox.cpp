@@ -63,6 +63,9 @@ void set_up_mounts() {
     cover("/var/run/postgresql", "mode=0775," + owner);
     cover("/var/lib/pgpool-hooks", "mode=0755," + owner);
     cover("/etc/pgpool-hooks", "mode=0755");
+    // Clusters of postgresql-common.
+    cover("/etc/postgresql", "mode=0755," + owner);
+    cover("/var/log/postgresql", "mode=0755," + owner);
 }
 
 // A new network namespace has a loopback interface that is down.

@@ -1,0 +1,166 @@
+#include "common/core/server_control.h"
+
+#include <fmt/format.h>
+
+namespace hooks {
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string pg_ctl(const ServerLayout& layout) {
+    return layout.bin_dir + "/pg_ctl";
+}
+
+// "15/main" as two words.
+Words pg_ctlcluster(const ServerLayout& layout, const Words& rest) {
+    const std::string& cluster = layout.debian_cluster;
+    const std::size_t slash = cluster.find('/');
+    Words words = {"pg_ctlcluster", cluster.substr(0, slash), cluster.substr(slash + 1)};
+    words.insert(words.end(), rest.begin(), rest.end());
+    return words;
+}
+
+// As who we are (polkit decides), else by sudo. Neither may ask anybody for a password.
+void ask_systemd(std::vector<ControlCommand>& commands, const ServerLayout& layout,
+                 const char* verb) {
+    commands.push_back(
+        {ControlBy::systemd, {"systemctl", "--no-ask-password", verb, layout.systemd_unit}});
+    commands.push_back(
+        {ControlBy::systemd, {"sudo", "-n", "systemctl", verb, layout.systemd_unit}});
+}
+
+bool is_one_of(char c, std::string_view set) {
+    return set.find(c) != std::string_view::npos;
+}
+
+// `directory` as a word of `text` (a slash may follow), with `before` right in front of it.
+bool names_directory(std::string_view text, std::string_view before, std::string_view directory) {
+    const std::string wanted = std::string(before) + std::string(directory);
+    for (std::size_t at = text.find(wanted); at != std::string_view::npos;
+         at = text.find(wanted, at + 1)) {
+        std::size_t end = at + wanted.size();
+        while (end < text.size() && text[end] == '/') {
+            ++end;
+        }
+        const bool begins = at == 0 || is_one_of(text[at - 1], " \"'=");
+        if (begins && (end == text.size() || is_one_of(text[end], " \"';"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+const char* to_string(ControlBy by) {
+    switch (by) {
+        case ControlBy::configured:
+            return "hooks.conf";
+        case ControlBy::systemd:
+            return "systemd";
+        case ControlBy::pg_ctlcluster:
+            return "pg_ctlcluster";
+        case ControlBy::pg_ctl:
+            return "pg_ctl";
+    }
+    return "";
+}
+
+ControlCommand start_without_unit(const ServerLayout& layout) {
+    if (!layout.debian_cluster.empty()) {
+        return {ControlBy::pg_ctlcluster, pg_ctlcluster(layout, {"start"})};
+    }
+    // pg_ctl puts -D into a command line in double quotes, where a shell still reads these; what it
+    // finds in PGDATA it does not.
+    if (layout.data_directory.find_first_of("\"$`\\") != std::string::npos) {
+        return {ControlBy::pg_ctl, {pg_ctl(layout), "-W", "-s", "start"}};
+    }
+    return {ControlBy::pg_ctl, {pg_ctl(layout), "-D", layout.data_directory, "-W", "-s", "start"}};
+}
+
+std::vector<ControlCommand> start_commands(const ServerLayout& layout) {
+    if (!layout.start_command.empty()) {
+        return {{ControlBy::configured, {"/bin/sh", "-c", layout.start_command}}};
+    }
+    if (layout.systemd_unit.empty()) {
+        return {start_without_unit(layout)};
+    }
+    std::vector<ControlCommand> commands;
+    ask_systemd(commands, layout, "start");
+    return commands;
+}
+
+std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::string_view mode,
+                                          std::string_view seconds) {
+    std::vector<ControlCommand> commands;
+    if (mode == "fast" && !layout.stop_command.empty()) {
+        return {{ControlBy::configured, {"/bin/sh", "-c", layout.stop_command}}};
+    }
+    if (mode == "fast" && !layout.systemd_unit.empty()) {
+        ask_systemd(commands, layout, "stop");
+    }
+    const std::string how(mode);
+    const std::string wait(seconds);
+    if (!layout.debian_cluster.empty()) {
+        // Options for pg_ctl also keep it from handing over to systemd.
+        commands.push_back({ControlBy::pg_ctlcluster,
+                            pg_ctlcluster(layout, {"stop", "-m", how, "--", "-t", wait})});
+    } else {
+        commands.push_back({ControlBy::pg_ctl,
+                            {pg_ctl(layout), "-D", layout.data_directory, "-m", how, "-w", "-t",
+                             wait, "-s", "stop"}});
+    }
+    return commands;
+}
+
+bool is_denial(int exit_code, std::string_view said) {
+    if (exit_code == 0) {
+        return false;
+    }
+    for (const std::string_view words :
+         {"authentication required", "Access denied", "Permission denied", "Not authorized",
+          "sudo: ", "not allowed to execute", "may not run sudo"}) {
+        if (said.find(words) != std::string_view::npos) {
+            return true;
+        }
+    }
+    return exit_code == 127;  // no such program
+}
+
+std::string how_to_permit(const ServerLayout& layout, std::string_view user) {
+    return fmt::format(
+        "Let {0} do it, in /etc/sudoers.d/pgpool-hooks: \"{0} ALL=(root) NOPASSWD: "
+        "/usr/bin/systemctl start {1}, /usr/bin/systemctl stop {1}\" (or by a polkit rule, see "
+        "docs/operations.md), or set start_command.",
+        user, layout.systemd_unit);
+}
+
+std::string unit_of_directory(const std::vector<std::string>& units,
+                              const std::vector<std::string>& directories) {
+    for (const std::string& unit : units) {
+        const std::size_t colon = unit.find(": ");
+        if (colon == std::string::npos) {
+            continue;
+        }
+        const std::string_view shown = std::string_view(unit).substr(colon + 2);
+        // A unit that archives or watches may name the directory as well.
+        const std::size_t start = shown.find("ExecStart=");
+        const std::string_view runs =
+            start == std::string_view::npos ? std::string_view() : shown.substr(start);
+        if (runs.find("/postgres ") == std::string_view::npos &&
+            runs.find("/postmaster ") == std::string_view::npos &&
+            runs.find("/pg_ctl ") == std::string_view::npos) {
+            continue;
+        }
+        for (const std::string& directory : directories) {
+            if (!directory.empty() && (names_directory(shown, "PGDATA=", directory) ||
+                                       names_directory(runs, "-D ", directory) ||
+                                       names_directory(runs, "-D", directory))) {
+                return unit.substr(0, colon);
+            }
+        }
+    }
+    return "";
+}
+
+}  // namespace hooks
