@@ -50,10 +50,10 @@ class RemoteStart {
             primary_ = connect_primary();
         }
         const Proof proof = prove_standby(target_, *primary_, env_, env_.deadline);
-        done_ =
-            fmt::format("{}:{} is a standby on timeline {}, streams from {} and {}", backend_.host,
-                        target_.backend.port, proof.timeline, primary_->label(), proof.reached) +
-            proof.remark;
+        done_ = fmt::format("{} is a standby on timeline {}, streams from {} and {}",
+                            host_and_port(backend_.host, std::to_string(target_.backend.port)),
+                            proof.timeline, primary_->label(), proof.reached) +
+                proof.remark;
         return true;
     }
 

@@ -78,10 +78,10 @@ RewindSource read_rewind_source(PgConnection& primary, Conninfo conninfo, Timeli
     RewindSource source;
     source.conninfo = std::move(conninfo);
     try {
-        for (const PgRow& row :
-             primary.query("SELECT pg_tablespace_location(oid) FROM pg_tablespace", deadline)) {
-            if (row.at(0) && row[0]->starts_with('/')) {
-                source.tablespaces.push_back(*row[0]);
+        for (const PgRow& row : primary.query(
+                 "SELECT oid, pg_tablespace_location(oid) FROM pg_tablespace", deadline)) {
+            if (row.at(0) && row.at(1) && row[1]->starts_with('/')) {
+                source.tablespaces.insert(source.tablespaces.end(), {*row[0], *row[1]});
             }
         }
         const auto rows = primary.query(

@@ -211,11 +211,18 @@ done | head -n 3 | tr '\n' ' ')
 if [ -n "$blocked" ]; then
     refuse "pg_rewind would fail midway, $(id -un) cannot write all files: $blocked"
 fi
-for location in "$@"; do
+while [ $# -ge 2 ]; do
+    location=$2
+    # pg_rewind leaves a link that is there as it is, and makes others that lead where the source's do.
+    if [ -L "pg_tblspc/$1" ]; then location=pg_tblspc/$1/; fi
     mkdir -p -- "$location" 2>/dev/null || true
     if [ ! -d "$location" ] || [ ! -w "$location" ]; then
-        refuse "the source has a tablespace in $location, which $(id -un) cannot write here"
+        refuse "the source has a tablespace in $2, which $(id -un) cannot write here"
     fi
+    if [ ! -L "pg_tblspc/$1" ] && ls -d -- "$location"/PG_*_* >/dev/null 2>&1; then
+        refuse "the source has a tablespace in $2, which holds one of another data directory here"
+    fi
+    shift 2
 done
 free=$(($(stat -f -c %a pg_wal/) * $(stat -f -c %S pg_wal/)))
 if [ "$bytes" -gt "$free" ]; then

@@ -42,6 +42,7 @@ struct Config {
     bool local_nodes = true;
     std::string postgres_user;
     std::string postgres_database;
+    Conninfo postgres_conninfo;  // extra keywords for the connections of postgres_user
     std::string replication_user;
     Conninfo replication_conninfo;  // extra keywords for primary_conninfo
     std::string passfile;           // on this machine; empty: libpq's default

@@ -13,17 +13,24 @@ Conninfo inspection_conninfo(const Backend& backend, const Config& config) {
     if (!config.passfile.empty()) {
         conninfo.set("passfile", config.passfile);
     }
+    conninfo.merge(config.postgres_conninfo);
     return conninfo;
 }
 
-Conninfo rewind_source(const Backend& source, const Config& config, int source_major) {
+namespace {
+
+// `more`: for a program on a node, so nothing of it may be a secret.
+Conninfo copy_source(const Backend& source, const std::string& user, const std::string& database,
+                     const Conninfo& more, int source_major) {
     Conninfo conninfo;
     conninfo.set("host", source.host);
     conninfo.set("port", std::to_string(source.port));
-    conninfo.set("user", config.postgres_user);
-    conninfo.set("dbname", config.postgres_database);
-    for (const auto& [keyword, value] : config.replication_conninfo.items()) {
-        if (keyword.starts_with("ssl") && keyword != "sslpassword") {  // on a command line
+    conninfo.set("user", user);
+    if (!database.empty()) {
+        conninfo.set("dbname", database);
+    }
+    for (const auto& [keyword, value] : more.items()) {
+        if (keyword.starts_with("ssl") && keyword != "sslpassword") {
             conninfo.set(keyword, value);
         }
     }
@@ -38,14 +45,18 @@ Conninfo rewind_source(const Backend& source, const Config& config, int source_m
     return conninfo;
 }
 
+}  // namespace
+
+Conninfo rewind_source(const Backend& source, const Config& config, int source_major) {
+    // Where only the replication is told how to use TLS, the same holds for the other role.
+    const Conninfo& more =
+        config.postgres_conninfo.empty() ? config.replication_conninfo : config.postgres_conninfo;
+    return copy_source(source, config.postgres_user, config.postgres_database, more, source_major);
+}
+
 Conninfo backup_source(const Backend& source, const Config& config, int source_major) {
-    const Conninfo like_rewind = rewind_source(source, config, source_major);
-    Conninfo conninfo;
-    for (const auto& [keyword, value] : like_rewind.items()) {
-        if (keyword != "dbname") {
-            conninfo.set(keyword, keyword == "user" ? config.replication_user : value);
-        }
-    }
+    Conninfo conninfo =
+        copy_source(source, config.replication_user, "", config.replication_conninfo, source_major);
     conninfo.set("application_name", "pgpool-hooks");
     return conninfo;
 }

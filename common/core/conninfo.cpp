@@ -211,6 +211,12 @@ std::string quote_sql_identifier(std::string_view name) {
     return fmt::format("\"{}\"", doubled(name, "\""));
 }
 
+std::string host_and_port(std::string_view host, std::string_view port) {
+    const bool ipv6 = !host.starts_with('/') && host.find(':') != std::string_view::npos;
+    return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", host.empty() ? "local socket" : host,
+                       ipv6 ? "]" : "", port);
+}
+
 std::string slot_name(int node_id) {
     if (node_id < 0) {
         throw Error(ErrorKind::internal, fmt::format("node {} has no replication slot", node_id));

@@ -40,6 +40,9 @@ std::string quote_guc_string(std::string_view value);
 std::string quote_sql_literal(std::string_view value);
 std::string quote_sql_identifier(std::string_view name);
 
+// For messages: "10.0.0.2:5432", "[fd00::2]:5432", "/run/postgresql:5432", "local socket:5432".
+std::string host_and_port(std::string_view host, std::string_view port);
+
 // The physical replication slot of a backend: "pgpool_node_2". Legal ([a-z0-9_], below 64 bytes)
 // for every id, unique where several nodes share a host, and the same on every primary.
 std::string slot_name(int node_id);

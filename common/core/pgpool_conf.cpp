@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "common/core/conninfo.h"
 #include "common/core/error.h"
 
 namespace hooks {
@@ -46,9 +47,9 @@ std::set<int> ids_of(const ConfFile& file, std::string_view prefix) {
 
 std::string Backend::label() const {
     if (id < 0) {
-        return port == 0 ? host : fmt::format("{}:{}", host, port);
+        return port == 0 ? host : host_and_port(host, std::to_string(port));
     }
-    return fmt::format("node {} ({}:{})", id, host.empty() ? "local socket" : host, port);
+    return fmt::format("node {} ({})", id, host_and_port(host, std::to_string(port)));
 }
 
 const Backend* PgpoolConf::find(int id) const {

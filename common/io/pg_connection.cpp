@@ -220,8 +220,7 @@ PgAnswer PgConnection::open(const Conninfo& target, const std::string& applicati
                             Deadline deadline) {
     const std::string host = text_or_empty(target, "host");
     const std::string port = text_or_empty(target, "port");
-    const std::string label =
-        fmt::format("{}:{}", host.empty() ? "local socket" : host, port.empty() ? "5432" : port);
+    const std::string label = host_and_port(host, port.empty() ? "5432" : port);
     std::vector<Conninfo> attempts;
     try {
         Conninfo full = complete(target, application_name);

@@ -66,6 +66,15 @@ constexpr std::array<std::string_view, 9> kDisagreement = {
     "no password supplied", "authentication", "SCRAM",   "certificate", "SSL", "GSSAPI",
     "requirepeer",          "invalid",        "password"};
 
+// Colons separate the fields there.
+std::string passfile_host(const std::string& host) {
+    std::string out;
+    for (const char c : host) {
+        out += c == ':' ? "\\:" : std::string(1, c);
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string one_line(std::string_view text) {
@@ -127,8 +136,8 @@ std::string connection_hint(const PgFailure& failure, const Conninfo& target) {
     }
     if (failure.sqlstate == "28P01" || contains(failure.detail, "no password supplied")) {
         return fmt::format("Is \"{}:{}:*:{}:PASSWORD\" the right line in {} (mode 0600)?",
-                           setting("host", "localhost"), port, setting("user", "USER"),
-                           setting("passfile", "~/.pgpass"));
+                           passfile_host(setting("host", "localhost")), port,
+                           setting("user", "USER"), setting("passfile", "~/.pgpass"));
     }
     if (contains(failure.detail, "pg_hba.conf")) {
         return fmt::format(
@@ -142,6 +151,12 @@ std::string connection_hint(const PgFailure& failure, const Conninfo& target) {
     if (failure.sqlstate == "3D000") {
         return fmt::format("Is \"{}\" (postgres_database) a database there?",
                            setting("dbname", "postgres"));
+    }
+    if (contains(failure.detail, "certificate") || contains(failure.detail, "SSL")) {
+        return fmt::format(
+            "Look at sslmode and sslrootcert in postgres_conninfo, and whether the certificate of "
+            "that server names {}.",
+            setting("host", "it"));
     }
     if (failure.sqlstate == "53300") {
         return "Make postgres_user a superuser, for whom superuser_reserved_connections are kept, "

@@ -65,8 +65,11 @@ class ByHandTest : public testing::Test {
     explicit ByHandTest(ClusterOptions options = by_hand())
         : cluster(std::move(options)), writer(cluster) {}
 
+    // Between the start of the cluster and its first rows.
+    virtual void prepare() {}
     void SetUp() override {
         cluster.start();
+        prepare();
         writer.start();
         writer.wait_for_commits(10);
         writer.stop();

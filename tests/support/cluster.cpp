@@ -63,7 +63,7 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
     if (options_.hooks_bin_dir.empty()) {
         options_.hooks_bin_dir = HOOKS_BIN_DIR;
     }
-    if (options_.network == NetworkMode::loopback) {
+    if (options_.network == NetworkMode::loopback || options_.network == NetworkMode::sockets) {
         options_.pgpool_port = free_port({"127.0.0.1"}, options_.pgpool_port);
         options_.pcp_port = free_port({"127.0.0.1"}, options_.pcp_port);
     }
@@ -73,10 +73,11 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
         const Place place(account_, network_->namespace_path(node));
         const std::string directory = base_ + "/node" + std::to_string(node);
         Node entry;
-        entry.server = std::make_unique<PostgresServer>(place, postgres_bin_dir_, directory);
+        entry.server = std::make_unique<PostgresServer>(place, postgres_bin_dir_, directory,
+                                                        options_.data_name);
         // Not on the node's disk, which may be full or read-only.
         entry.sshd = std::make_unique<SshServer>(place, base_ + "/ssh/node" + std::to_string(node),
-                                                 network_->host(node), network_->ssh_port());
+                                                 network_->ssh_host(node), network_->ssh_port());
         nodes_.push_back(std::move(entry));
     }
     pgpool_ = std::make_unique<PgpoolServer>(*hub_, base_ + "/pgpool");

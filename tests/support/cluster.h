@@ -44,6 +44,7 @@ struct ClusterOptions {
     bool announce = true;      // one line on stdout about how long the start took
     bool synchronous = false;  // synchronous_standby_names = 'ANY 1 (*)'
     bool with_pgpool = true;
+    std::string data_name = "data";  // of the data directories, in those of their nodes
     int disk_megabytes = 0;  // not 0: each node has a disk of its own, that can be filled up
 
     std::map<std::string, std::string> postgres_settings;

@@ -68,7 +68,8 @@ std::string node_conf(const ClusterNames& names, int node) {
     return setting("listen_addresses", names.network.listen_addresses(node)) +
            setting("port", std::to_string(names.network.postgres_port(node))) +
            // All nodes share one file system.
-           setting("unix_socket_directories", "") + setting("cluster_name", node_name(node)) +
+           setting("unix_socket_directories", names.network.socket_directory()) +
+           setting("cluster_name", node_name(node)) +
            // One log for the node, whoever starts the server.
            setting("logging_collector", "on") +
            setting("log_directory", names.node_directory(node) + "/log") +
@@ -77,7 +78,7 @@ std::string node_conf(const ClusterNames& names, int node) {
 }
 
 std::string pg_hba_conf(const ClusterNames& names) {
-    std::string text;
+    std::string text = "local all,replication all scram-sha-256\n";
     for (const std::string& network : names.network.client_networks()) {
         text += "host all all " + network + " scram-sha-256\n";
         text += "host replication all " + network + " scram-sha-256\n";

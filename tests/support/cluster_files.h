@@ -24,7 +24,9 @@ struct ClusterNames {
     std::string account;
 
     std::string node_directory(int node) const { return base + "/node" + std::to_string(node); }
-    std::string data_directory(int node) const { return node_directory(node) + "/data"; }
+    std::string data_directory(int node) const {
+        return node_directory(node) + "/" + options.data_name;
+    }
     std::string hook(const std::string& name) const { return base + "/bin/" + name; }
     std::string hooks_conf_path() const { return base + "/hooks.conf"; }
 };

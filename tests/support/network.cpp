@@ -32,8 +32,8 @@ void must(std::vector<std::string> argv, std::string input = {}) {
 
 class NamespaceNetwork : public Network {
   public:
-    NamespaceNetwork(int nodes, std::string directory)
-        : nodes_(nodes), directory_(std::move(directory)) {
+    NamespaceNetwork(int nodes, std::string directory, bool ipv6)
+        : nodes_(nodes), directory_(std::move(directory)), ipv6_(ipv6) {
         if (!in_sandbox()) {
             throw HarnessError("hosts of their own need a sandbox (run_in_sandbox)");
         }
@@ -41,8 +41,8 @@ class NamespaceNetwork : public Network {
 
     void set_up() override {
         std::string hub = "link add " + std::string(kBridge) + " address " + mac(kHub) +
-                          " type bridge\naddr add " + host(kHub) + "/24 dev " + kBridge +
-                          "\nlink set " + kBridge + " up\n";
+                          " type bridge\naddr add " + address(kHub) + " dev " + kBridge +
+                          address_options() + "\nlink set " + kBridge + " up\n";
         for (int node = 0; node < nodes_; ++node) {
             std::ofstream(namespace_path(node)).close();
             must({"unshare", "--net=" + namespace_path(node), "true"});
@@ -53,8 +53,8 @@ class NamespaceNetwork : public Network {
         }
         must({"ip", "-batch", "-"}, hub);
         for (int node = 0; node < nodes_; ++node) {
-            std::string inside =
-                "link set lo up\naddr add " + host(node) + "/24 dev eth0\nlink set eth0 up\n";
+            std::string inside = "link set lo up\naddr add " + address(node) + " dev eth0" +
+                                 address_options() + "\nlink set eth0 up\n";
             // Known for good, so that a host that is cut off is silent: an address that cannot be
             // resolved would be an error after three seconds.
             for (int other = kHub; other < nodes_; ++other) {
@@ -85,14 +85,15 @@ class NamespaceNetwork : public Network {
     }
 
     std::string host(int node) const override {
-        return "10.77.0." + std::to_string(node == kHub ? 254 : node + 1);
+        return ipv6_ ? "fd77::" + std::to_string(node == kHub ? 99 : node + 1)
+                     : "10.77.0." + std::to_string(node == kHub ? 254 : node + 1);
     }
     int postgres_port(int) const override { return 5432; }
     int ssh_port() const override { return 22; }
     std::string listen_addresses(int) const override { return "*"; }
     std::string hub_listen_address() const override { return "*"; }
     std::vector<std::string> client_networks() const override {
-        return {"10.77.0.0/24", "127.0.0.0/8"};
+        return {ipv6_ ? "fd77::/64" : "10.77.0.0/24", "127.0.0.0/8"};
     }
     std::string namespace_path(int node) const override {
         return node == kHub ? "" : directory_ + "/host" + std::to_string(node);
@@ -112,6 +113,9 @@ class NamespaceNetwork : public Network {
     void heal_slow_host(int node) override { set_queue(node, "del", {}); }
 
   private:
+    std::string address(int node) const { return host(node) + (ipv6_ ? "/64" : "/24"); }
+    // Without asking first whether somebody has it, which takes a second.
+    std::string address_options() const { return ipv6_ ? " nodad" : ""; }
     static std::string port(int node) { return "port" + std::to_string(node); }
 
     static std::string mac(int node) {
@@ -152,6 +156,7 @@ class NamespaceNetwork : public Network {
 
     int nodes_;
     std::string directory_;
+    bool ipv6_;
 };
 
 class LoopbackNetwork : public Network {
@@ -159,8 +164,8 @@ class LoopbackNetwork : public Network {
     explicit LoopbackNetwork(int nodes) {
         std::vector<std::string> hosts;
         for (int node = 0; node < nodes; ++node) {
-            hosts.push_back(host(node));
-            postgres_ports_.push_back(free_port({host(node)}, 5501 + node));
+            hosts.push_back(LoopbackNetwork::host(node));
+            postgres_ports_.push_back(free_port({hosts.back()}, 5501 + node));
         }
         ssh_port_ = free_port(hosts, 2222);
     }
@@ -196,13 +201,27 @@ class LoopbackNetwork : public Network {
     int ssh_port_ = 0;
 };
 
+class SocketNetwork : public LoopbackNetwork {
+  public:
+    using LoopbackNetwork::LoopbackNetwork;
+    std::string host(int node) const override {
+        return node == kHub ? LoopbackNetwork::host(node) : socket_directory();
+    }
+    std::string ssh_host(int node) const override { return LoopbackNetwork::host(node); }
+    std::string socket_directory() const override { return "/var/run/postgresql"; }
+    std::string listen_addresses(int) const override { return ""; }
+};
+
 }  // namespace
 
 std::unique_ptr<Network> make_network(NetworkMode mode, int nodes, const std::string& directory) {
-    if (mode == NetworkMode::namespaces) {
-        return std::make_unique<NamespaceNetwork>(nodes, directory);
+    if (mode == NetworkMode::sockets) {
+        return std::make_unique<SocketNetwork>(nodes);
     }
-    return std::make_unique<LoopbackNetwork>(nodes);
+    if (mode == NetworkMode::loopback) {
+        return std::make_unique<LoopbackNetwork>(nodes);
+    }
+    return std::make_unique<NamespaceNetwork>(nodes, directory, mode == NetworkMode::ipv6);
 }
 
 }  // namespace hooks::harness

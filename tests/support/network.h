@@ -10,7 +10,9 @@ namespace hooks::harness {
 
 enum class NetworkMode {
     namespaces,  // needs a sandbox; hosts can be cut off
+    ipv6,        // the same, with nothing but IPv6 addresses
     loopback,    // any user; a port for each node
+    sockets,     // the same, and PostgreSQL is reached by its unix socket only
 };
 
 // Pgpool, the hooks and the clients live here.
@@ -26,8 +28,10 @@ class Network {
     virtual std::string host(int node) const = 0;
     virtual int postgres_port(int node) const = 0;
     virtual int ssh_port() const = 0;
-    virtual std::string listen_addresses(int node) const = 0;  // of PostgreSQL
-    virtual std::string hub_listen_address() const = 0;        // of pgpool
+    virtual std::string ssh_host(int node) const { return host(node); }
+    virtual std::string socket_directory() const { return ""; }  // of PostgreSQL
+    virtual std::string listen_addresses(int node) const = 0;    // of PostgreSQL
+    virtual std::string hub_listen_address() const = 0;          // of pgpool
     // As pg_hba.conf wants them.
     virtual std::vector<std::string> client_networks() const = 0;
     // For nsenter(1); empty when the node has none of its own.

@@ -26,8 +26,12 @@ std::string postmaster_status(const std::string& pid_file) {
 
 }  // namespace
 
-PostgresServer::PostgresServer(Place place, std::string bin_dir, std::string directory)
-    : place_(std::move(place)), bin_dir_(std::move(bin_dir)), directory_(std::move(directory)) {
+PostgresServer::PostgresServer(Place place, std::string bin_dir, std::string directory,
+                               std::string data_name)
+    : place_(std::move(place)),
+      bin_dir_(std::move(bin_dir)),
+      directory_(std::move(directory)),
+      data_name_(std::move(data_name)) {
 }
 
 pid_t PostgresServer::pid() const {

@@ -11,11 +11,11 @@ enum class StopMode { smart, fast, immediate };
 
 class PostgresServer {
   public:
-    // `directory` holds data/, log/ and node.conf, which the data directory includes: a base
-    // backup or a rewind brings the configuration of its source along, but not another port.
-    PostgresServer(Place place, std::string bin_dir, std::string directory);
+    // `directory` holds the data directory, log/ and node.conf, which the data directory includes:
+    // a base backup or a rewind brings the configuration of its source along, but not another port.
+    PostgresServer(Place place, std::string bin_dir, std::string directory, std::string data_name);
 
-    std::string data_directory() const { return directory_ + "/data"; }
+    std::string data_directory() const { return directory_ + "/" + data_name_; }
     const Place& place() const { return place_; }
 
     void launch() const;                                // does not wait
@@ -37,6 +37,7 @@ class PostgresServer {
     Place place_;
     std::string bin_dir_;
     std::string directory_;
+    std::string data_name_;
 };
 
 }  // namespace hooks::harness

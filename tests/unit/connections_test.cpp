@@ -27,6 +27,24 @@ TEST(Connections, ARewindBringsTlsKeywordsAndNoSecretToTheCommandLine) {
               "keepalives_count=3 tcp_user_timeout=30000");
 }
 
+// What holds for the one role is not for the other: each may have a certificate of its own.
+TEST(Connections, InspectionAndARewindTakeWhatPostgresConninfoSays) {
+    Config config = default_config();
+    config.postgres_conninfo =
+        Conninfo::parse("sslmode=verify-full sslcert=/postgres.crt sslpassword=secret");
+    config.replication_conninfo = Conninfo::parse("sslmode=verify-ca sslcert=/repl.crt");
+    EXPECT_EQ(inspection_conninfo(source, config).str(),
+              "host=pg1 port=5433 user=postgres dbname=postgres sslmode='verify-full' "
+              "sslcert='/postgres.crt' sslpassword=secret");
+    const Conninfo rewind = rewind_source(source, config, 15);
+    EXPECT_EQ(*rewind.find("sslmode"), "verify-full");
+    EXPECT_EQ(*rewind.find("sslcert"), "/postgres.crt");
+    EXPECT_EQ(rewind.find("sslpassword"), nullptr);
+    const Conninfo backup = backup_source(source, config, 15);
+    EXPECT_EQ(*backup.find("sslmode"), "verify-ca");
+    EXPECT_EQ(*backup.find("sslcert"), "/repl.crt");
+}
+
 TEST(Connections, KeywordsThatAnOlderLibpqDoesNotKnowAreLeftOut) {
     EXPECT_EQ(rewind_source(source, default_config(), 11).find("tcp_user_timeout"), nullptr);
     const Conninfo present = Conninfo::parse("channel_binding=prefer sslmode=require");
