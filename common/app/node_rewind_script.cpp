@@ -222,6 +222,17 @@ while [ $# -ge 2 ]; do
     if [ ! -L "pg_tblspc/$1" ] && ls -d -- "$location"/PG_*_* >/dev/null 2>&1; then
         refuse "the source has a tablespace in $2, which holds one of another data directory here"
     fi
+    # A standby that replayed CREATE TABLESPACE beside its primary: its link leads there, too.
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        if [ "$name" != postgres ] && [ "$name" != postmaster ]; then continue; fi
+        there=$(readlink "$process/cwd" 2>/dev/null || true)
+        if [ -n "$there" ] && [ "$there" != "$(pwd -P)" ] &&
+            [ "$(readlink -f -- "$there/pg_tblspc/$1" 2>/dev/null || true)" = \
+                "$(readlink -f -- "$location" || true)" ]; then
+            refuse "the source has a tablespace in $2, where the server in $there works here"
+        fi
+    done
     shift 2
 done
 free=$(($(stat -f -c %a pg_wal/) * $(stat -f -c %S pg_wal/)))
