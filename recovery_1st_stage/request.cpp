@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/core/conninfo.h"
 #include "common/core/error.h"
 #include "common/core/plan.h"
 
@@ -125,16 +126,18 @@ Request parse_request(const Arguments& words, const PgpoolConf& conf) {
         if (r.source.host == r.target.host && (r.source.data_directory == r.target.data_directory ||
                                                r.source.port == r.target.port)) {
             throw Error(ErrorKind::usage,
-                        fmt::format("the target ({}:{}, {}) is the primary itself", r.target.host,
-                                    r.target.port, r.target.data_directory),
+                        fmt::format("the target ({}, {}) is the primary itself",
+                                    host_and_port(r.target.host, std::to_string(r.target.port)),
+                                    r.target.data_directory),
                         "pgpool turns the directory of a unix socket into \"localhost\": give the "
                         "backends host names or addresses in pgpool.conf.");
         }
         if (r.source.id == unnamed_primary && !conf.backends.empty()) {
             throw Error(ErrorKind::usage,
-                        fmt::format("the primary, {}:{}, is no backend in {}: the arguments are "
+                        fmt::format("the primary, {}, is no backend in {}: the arguments are "
                                     "shifted, or this is the configuration of another pgpool",
-                                    r.source.host, r.source.port, conf.path));
+                                    host_and_port(r.source.host, std::to_string(r.source.port)),
+                                    conf.path));
         }
         return r;
     } catch (const Error& error) {

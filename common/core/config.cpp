@@ -113,7 +113,7 @@ void convert(std::string_view text, std::string_view /*type*/, Conninfo& out) {
         }
         if (keyword == "host" || keyword == "hostaddr" || keyword == "port") {
             fail(fmt::format("\"{}\" is not for all nodes to share", keyword),
-                 "Take it out: it is set to that of the primary.");
+                 "Take it out: each connection has that of its server.");
         }
     }
 }
@@ -175,7 +175,7 @@ constexpr std::array options = {
            "/etc/pgpool2/pgpool.conf, then /etc/pgpool-II/pgpool.conf"},
     Option{"local_nodes", "on/off", "on", Scope::all, &store<&Config::local_nodes>,
            "Whether commands for a node whose address is one of this machine's own run here "
-           "instead of through SSH."},
+           "instead of through SSH. Those for a node behind a unix socket always do."},
     Option{"ssh_user", "string", "postgres", Scope::each_node, &store<&NodeOptions::ssh_user>,
            "Who logs in to the nodes: the owner of the data directory."},
     Option{"ssh_host", "string", "", Scope::one_node, &store<&NodeOptions::ssh_host>,

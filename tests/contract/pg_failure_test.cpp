@@ -66,6 +66,20 @@ TEST(PgFailureTest, KnowsWhoHungUp) {
     EXPECT_FALSE(classify_connection_failure("Connection refused").hung_up);
 }
 
+TEST(PgFailureTest, HintsNameTheLineOfThePassfileAndTheKeyForTls) {
+    Conninfo target;
+    target.set("host", "fd00::2").set("user", "postgres");
+    EXPECT_EQ(
+        connection_hint(classify_connection_failure("fe_sendauth: no password supplied"), target),
+        R"(Is "fd00\:\:2:5432:*:postgres:PASSWORD" the right line in ~/.pgpass (mode 0600)?)");
+    EXPECT_EQ(
+        connection_hint(classify_connection_failure(
+                            "server certificate for \"b\" does not match host name \"a\""),
+                        target),
+        "Look at sslmode and sslrootcert in postgres_conninfo, and whether the certificate of "
+        "that server names fd00::2.");
+}
+
 TEST(PgFailureTest, OneLine) {
     EXPECT_EQ(one_line("FATAL:  28P01:  a\tb\nDETAIL:  c\nLOCATION:  f, x.c:1\n\n"),
               "FATAL: 28P01: a b; DETAIL: c");

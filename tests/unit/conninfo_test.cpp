@@ -133,6 +133,13 @@ TEST(QuoteSqlIdentifier, DoublesDoubleQuotes) {
     EXPECT_EQ(thrown_kind([] { quote_sql_identifier(std::string_view("\0", 1)); }), "config");
 }
 
+TEST(HostAndPort, KeepAnIpv6AddressApartFromItsPort) {
+    EXPECT_EQ(host_and_port("db1", "5432"), "db1:5432");
+    EXPECT_EQ(host_and_port("fd00::2", "5432"), "[fd00::2]:5432");
+    EXPECT_EQ(host_and_port("/run/a:b", "5432"), "/run/a:b:5432");
+    EXPECT_EQ(host_and_port("", "5432"), "local socket:5432");
+}
+
 TEST(SlotName, ComesFromTheNodeId) {
     EXPECT_EQ(slot_name(2), "pgpool_node_2");
     EXPECT_EQ(slot_name(127), "pgpool_node_127");
