@@ -93,6 +93,7 @@ finish() { # FILE to remove...
 constexpr std::string_view detached = R"sh(
 marker=$1 pgdata=$2 work=$3 bin=$4 source=$5 stall=$6 config=$7
 shift 7
+doubled() { printf %s "$1" | sed "s/'/''/g"; }
 trap '' HUP INT PIPE
 trap : TERM
 log=$work/rewind.log
@@ -116,7 +117,8 @@ fi
 make_standby
 if [ -n "$config" ]; then
     # It names the data directory, which has another name now, and recovery settings are in there.
-    printf "include '%s'\ndata_directory = '%s'\n" "$config" "$away" >"$work/rewind.conf"
+    printf "include '%s'\ndata_directory = '%s'\n" "$(doubled "$config")" "$(doubled "$away")" \
+        >"$work/rewind.conf"
     config=$work/rewind.conf
 fi
 

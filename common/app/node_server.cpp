@@ -86,7 +86,7 @@ mkdir -p -- "$3"
 sockets=$(mktemp -d /tmp/pgh.XXXXXX)
 trap 'rm -rf -- "$sockets"' EXIT
 options="-c listen_addresses='' -c unix_socket_directories='$sockets' -c hot_standby=on"
-options="$options -c logging_collector=off -c archive_mode=off -c external_pid_file=''"
+options="$options -c logging_collector=off -c archive_mode=off"
 # A restartpoint must not recycle what pg_rewind reads.
 if [ "$5" -ge 13 ]; then
     options="$options -c wal_keep_size=1TB -c max_slot_wal_keep_size=-1"

@@ -73,9 +73,10 @@ void end_leftovers(Target& target, Env& env, Deadline deadline);
 // position of the last checkpoint on. Where there is none, that WAL is read here.
 void look_at_wal(Target& target, Deadline deadline);
 
-// Fast shutdown, by the unit where one runs it; when it does not end within half of the time that is left, immediate; and SIGKILL
-// for one that takes no signal (it was stopped with SIGSTOP, say) in half of the rest. Done means
-// that no such process is there any more. Throws Error{command} with the end of pg_ctl's words.
+// Fast shutdown, by the unit where one runs it; when it does not end within half of the time that
+// is left, immediate; and SIGKILL for one that takes no signal (it was stopped with SIGSTOP, say)
+// in half of the rest. Done means that no such process is there any more. Throws Error{command}
+// with the end of pg_ctl's words.
 void stop_server(Target& target, Env& env, Deadline deadline);
 
 // Where a server may run that a systemd unit is there for.
@@ -86,8 +87,7 @@ enum class StartWhere {
 // Starts it detached from every descriptor of this program; whether it came up is for the caller to
 // see. systemctl returns when it serves, half a minute later at the latest; all else at once.
 // Throws Error{command} with the end of the server's log.
-void start_server(Target& target, Env& env, Deadline deadline,
-                  StartWhere where = StartWhere::unit);
+void start_server(Target& target, Env& env, Deadline deadline, StartWhere where = StartWhere::unit);
 // False when there is no postmaster any more.
 bool server_is_running(Target& target, Deadline deadline);
 // What the server logged last, for messages.

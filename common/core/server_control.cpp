@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace hooks {
 namespace {
 
@@ -29,25 +32,35 @@ void ask_systemd(std::vector<ControlCommand>& commands, const ServerLayout& layo
         {ControlBy::systemd, {"sudo", "-n", "systemctl", verb, layout.systemd_unit}});
 }
 
-bool is_one_of(char c, std::string_view set) {
-    return set.find(c) != std::string_view::npos;
-}
-
-// `directory` as a word of `text` (a slash may follow), with `before` right in front of it.
-bool names_directory(std::string_view text, std::string_view before, std::string_view directory) {
+// `directory`, with `before` right in front of it (slashes may follow), as a word of its own: in
+// quotes, or with one of `ends` behind it.
+bool names_directory(std::string_view text, std::string_view before, std::string_view directory,
+                     std::initializer_list<std::string_view> ends) {
     const std::string wanted = std::string(before) + std::string(directory);
     for (std::size_t at = text.find(wanted); at != std::string_view::npos;
          at = text.find(wanted, at + 1)) {
-        std::size_t end = at + wanted.size();
-        while (end < text.size() && text[end] == '/') {
-            ++end;
-        }
-        const bool begins = at == 0 || is_one_of(text[at - 1], " \"'=");
-        if (begins && (end == text.size() || is_one_of(text[end], " \"';"))) {
+        const std::size_t end = text.find_first_not_of('/', at + wanted.size());
+        const std::string_view rest =
+            end == std::string_view::npos ? std::string_view() : text.substr(end);
+        const char in_front = at == 0 ? ' ' : text[at - 1];
+        const bool ended =
+            rest.empty() || std::any_of(ends.begin(), ends.end(), [rest](std::string_view next) {
+                return rest.starts_with(next);
+            });
+        if (in_front == '"' ? rest.starts_with('"')
+                            : ended && (in_front == ' ' || in_front == '=')) {
             return true;
         }
     }
     return false;
+}
+
+// What systemctl shows: quotes around an assignment that has a blank, none around a word of a
+// command.
+bool runs_in(std::string_view shown, std::string_view command, std::string_view directory) {
+    return names_directory(shown, "PGDATA=", directory, {" "}) ||
+           names_directory(command, "-D ", directory, {" ;", " -"}) ||
+           names_directory(command, "-D", directory, {" ;", " -"});
 }
 
 }  // namespace
@@ -153,9 +166,7 @@ std::string unit_of_directory(const std::vector<std::string>& units,
             continue;
         }
         for (const std::string& directory : directories) {
-            if (!directory.empty() && (names_directory(shown, "PGDATA=", directory) ||
-                                       names_directory(runs, "-D ", directory) ||
-                                       names_directory(runs, "-D", directory))) {
+            if (!directory.empty() && runs_in(shown, runs, directory)) {
                 return unit.substr(0, colon);
             }
         }

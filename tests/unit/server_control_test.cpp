@@ -160,6 +160,11 @@ TEST(ServerControl, FindsTheUnitThatRunsADirectory) {
               "postgresql-15.service");
     EXPECT_EQ(unit_of_directory(units, {"/srv/pg"}), "db.service");
     EXPECT_EQ(unit_of_directory(units, {"/srv/p g"}), "blank.service");
+    const std::string command =
+        "blank.service: ExecStart={ path=/usr/bin/postgres ; "
+        "argv[]=/usr/bin/postgres -D /srv/p g -c x=y ; ignore_errors=no }";
+    EXPECT_EQ(unit_of_directory({command}, {"/srv/p g"}), "blank.service");
+    EXPECT_EQ(unit_of_directory({command}, {"/srv/p"}), "");
     for (const char* other : {"/srv/p", "/srv", "/var/lib/pgsql/15", "/var/lib/pgsql/15/data2",
                               "/lib/pgsql/15/data", ""}) {
         EXPECT_EQ(unit_of_directory(units, {other}), "") << other;
