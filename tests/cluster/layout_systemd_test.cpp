@@ -6,6 +6,7 @@
 
 #include "common/app/node_steps.h"
 #include "common/core/error.h"
+#include "tests/cluster/debian_clusters.h"
 #include "tests/support/place.h"
 #include "tests/support/systemd_machine.h"
 
@@ -49,6 +50,10 @@ class SystemdLayout : public testing::Test {
               ""},
           machine(account.home + "/machine") {
         env.config.node_defaults.ssh_user = account.name;
+        remove_debian_clusters();
+        for (const std::string& left : {"/" + version, std::string("/pgsql")}) {
+            std::filesystem::remove_all(account.home + left);
+        }
     }
 
     void boot(bool permitted) {
@@ -61,21 +66,28 @@ class SystemdLayout : public testing::Test {
         root({"pg_createcluster", version, "main"});
         directory = account.home + "/" + version + "/main";
     }
-    // The lines that matter of the unit that PGDG's packages for RHEL ship.
-    void create_red_hat_server() {
-        directory = account.home + "/pgsql/data";
+    // The lines that matter of the unit that PGDG's packages for RHEL ship, and a blank. A drop-in
+    // is how an administrator has the data elsewhere.
+    void create_red_hat_server(bool with_drop_in = false) {
+        directory = account.home + "/pgsql/the data";
         place.must_run({"mkdir", account.home + "/pgsql"});
         place.must_run({bin + "/initdb", "-D", directory, "-N", "--no-instructions"});
         place.must_run(
             {"sh", "-c",
-             "echo \"unix_socket_directories = ''\" >>" + directory + "/postgresql.conf"});
-        machine.add_unit("postgresql-" + version + ".service",
-                         "[Service]\nType=notify\nUser=postgres\nEnvironment=PGDATA=" + directory +
-                             "/\nExecStart=" + bin +
-                             "/postgres -D ${PGDATA}\nKillMode=mixed\nKillSignal=SIGINT\n");
+             "echo \"unix_socket_directories = ''\" >>'" + directory + "/postgresql.conf'"});
+        const std::string unit = "postgresql-" + version + ".service";
+        const std::string environment = "Environment=\"PGDATA=" + directory + "/\"\n";
+        machine.add_unit(
+            unit, "[Service]\nType=notify\nUser=postgres\n" +
+                      (with_drop_in ? "Environment=PGDATA=/var/lib/pgsql/data/\n" : environment) +
+                      "ExecStart=" + bin +
+                      "/postgres -D ${PGDATA}\nKillMode=mixed\nKillSignal=SIGINT\n");
+        if (with_drop_in) {
+            machine.add_unit(unit + ".d/data.conf", "[Service]\n" + environment);
+        }
         // It names the directory, too.
-        machine.add_unit("archiver.service",
-                         "[Service]\nEnvironment=PGDATA=" + directory + "\nExecStart=/bin/true\n");
+        machine.add_unit("archiver.service", "[Service]\nEnvironment=\"PGDATA=" + directory +
+                                                 "\"\nExecStart=/bin/true\n");
     }
     Target look() {
         Backend backend;
@@ -107,8 +119,8 @@ class SystemdLayout : public testing::Test {
     std::string unit_of_server() {
         const Outcome outcome =
             machine.run({"sh", "-c",
-                         "sed -n 's,.*/\\([^/]*\\.service\\)$,\\1,p' /proc/$(head -n 1 " +
-                             directory + "/postmaster.pid)/cgroup | head -n 1"});
+                         "sed -n 's,.*/\\([^/]*\\.service\\)$,\\1,p' /proc/$(head -n 1 '" +
+                             directory + "/postmaster.pid')/cgroup | head -n 1"});
         EXPECT_TRUE(outcome.ok()) << outcome.describe();
         return outcome.out.substr(0, outcome.out.find('\n'));
     }
@@ -141,16 +153,46 @@ TEST_F(SystemdLayout, AServerOfRedHatRunsInItsUnit) {
     expect_starts_and_stops_in("postgresql-" + version + ".service");
 }
 
-TEST_F(SystemdLayout, AServerThatCrashedIsStartedInItsUnitAgain) {
+TEST_F(SystemdLayout, WhereOnlySudoIsAllowedItAsksThat) {
     create_red_hat_server();
+    const std::string unit = "postgresql-" + version + ".service";
+    machine.permit_sudo(account.name + " ALL=(root) NOPASSWD: /usr/bin/systemctl start " + unit +
+                        ", /usr/bin/systemctl stop " + unit + "\n");
+    boot(false);
+    expect_starts_and_stops_in(unit);
+}
+
+TEST_F(SystemdLayout, AServerThatCrashedIsStartedInItsUnitAgain) {
+    create_red_hat_server(true);
     boot(true);
     Target target = look();
     start_server(target, env, env.deadline);
     ASSERT_TRUE(
-        machine.run({"sh", "-c", "kill -9 $(head -n 1 " + directory + "/postmaster.pid)"}).ok());
+        machine.run({"sh", "-c", "kill -9 $(head -n 1 '" + directory + "/postmaster.pid')"}).ok());
     const Deadline deadline = Deadline::after(seconds(20));
     while (server_is_running(target, deadline)) {
     }
+    start_server(target, env, env.deadline);
+    EXPECT_EQ(unit_of_server(), target.report.systemd_unit);
+}
+
+// The unit itself tells nothing but that it failed.
+TEST_F(SystemdLayout, WhatTheServerSaysThatDoesNotStartIsInTheMessage) {
+    create_debian_cluster();
+    const std::string file = "/etc/postgresql/" + version + "/main/postgresql.conf";
+    root({"sh", "-c", "echo no_such_setting = on >>" + file});
+    boot(true);
+    Target target = look();
+    try {
+        start_server(target, env, env.deadline);
+        ADD_FAILURE() << "it started";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::command) << error.what();
+        EXPECT_NE(error.message().find("unrecognized configuration parameter \"no_such_setting\""),
+                  std::string::npos)
+            << error.what();
+    }
+    root({"sed", "-i", "/no_such_setting/d", file});
     start_server(target, env, env.deadline);
     EXPECT_EQ(unit_of_server(), target.report.systemd_unit);
 }
@@ -192,6 +234,8 @@ TEST_F(SystemdLayout, WhereSystemdLetsNobodyItIsRefusedWithWhatToPermit) {
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::refused) << error.what();
         EXPECT_NE(error.message().find("authentication required"), std::string::npos)
+            << error.what();
+        EXPECT_NE(error.message().find("a password is required"), std::string::npos)
             << error.what();
         EXPECT_NE(error.hint().find("systemctl start " + unit), std::string::npos) << error.hint();
     }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -14,10 +15,27 @@ namespace {
 
 using std::chrono::seconds;
 
+// DIRECTORY, then a command that runs in a control group of its own: two machines that share one
+// would stop each other's servers. Nothing is left of it when the command has ended.
+constexpr const char* with_control_group = R"sh(
+directory=$1
+shift
+mount --make-rprivate /
+if grep -q name=systemd /proc/self/cgroup; then
+    mount -t cgroup -o none,name=systemd cgroup "$directory/cgroup"
+    here=$directory/cgroup$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup)
+else
+    mount -t cgroup2 cgroup2 "$directory/cgroup"
+    here=$directory/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+fi
+own=$(mktemp -d "$here/pgpool-hooks.XXXXXX")
+sh -euc 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$own" "$@" || true
+find "$own" -depth -type d -exec rmdir {} +
+)sh";
+
 // DIRECTORY. Few units: those of a whole system would set the time, the kernel's parameters and the
 // devices of the machine that the tests run on, and clear its /tmp.
 constexpr const char* script = R"sh(
-mount --make-rprivate /
 cd /usr/lib/systemd/system
 cp -P basic.target sysinit.target sockets.target shutdown.target umount.target final.target \
     local-fs.target paths.target slices.target timers.target network.target \
@@ -28,10 +46,11 @@ mount --bind "$1/units" /usr/lib/systemd/system
 mount -t tmpfs tmpfs /usr/lib/systemd/system-generators
 mount --bind "$1/etc" /etc/systemd/system
 mount --bind "$1/rules" /etc/polkit-1/rules.d
+mount --bind "$1/sudoers" /etc/sudoers.d
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/dbus /run/postgresql
 chown postgres: /run/postgresql
-umount -R /sys/fs/cgroup
+umount -R /sys/fs/cgroup 2>/dev/null || true
 if grep -q name=systemd /proc/self/cgroup; then
     mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
     mkdir /sys/fs/cgroup/systemd
@@ -57,7 +76,7 @@ SystemdMachine::SystemdMachine(std::string directory) : directory_(std::move(dir
     if (!in_sandbox()) {
         throw HarnessError("a machine with systemd needs a sandbox");
     }
-    for (const char* name : {"", "/units", "/etc", "/rules"}) {
+    for (const char* name : {"", "/units", "/etc", "/rules", "/sudoers", "/cgroup"}) {
         std::filesystem::create_directory(directory_ + name);
         std::filesystem::permissions(directory_ + name, std::filesystem::perms(0755));
     }
@@ -67,25 +86,38 @@ SystemdMachine::~SystemdMachine() {
     if (systemd_ != 0) {
         ::kill(systemd_, SIGKILL);  // and with it all of its pid namespace
     }
+    if (supervisor_ != 0) {
+        wait_until_gone({supervisor_}, Deadline::after(seconds(20)));
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
 }
 
 void SystemdMachine::start() {
     Command command;
-    command.argv = {"unshare",      "--mount", "--pid", "--fork", "--ipc", "--uts",   "--cgroup",
-                    "--mount-proc", "/bin/sh", "-eu",   "-c",     script,  "machine", directory_};
+    command.argv = {
+        "unshare", "--mount",  "/bin/sh",  "-eu",          "-c",      with_control_group,
+        "machine", directory_, "unshare",  "--mount",      "--pid",   "--fork",
+        "--ipc",   "--uts",    "--cgroup", "--mount-proc", "/bin/sh", "-eu",
+        "-c",      script,     "machine",  directory_};
     const std::string log = directory_ + "/log";
-    const pid_t unshare = spawn_detached(command, log);
+    supervisor_ = spawn_detached(command, log);
     const Deadline deadline = Deadline::after(seconds(60));
     for (;;) {
-        const std::vector<pid_t> children = children_of(unshare);
-        if (!children.empty()) {
-            systemd_ = children.front();
+        for (const ProcessEntry& process : all_processes()) {
+            const std::vector<pid_t> above = children_of(supervisor_);
+            if (process.name == "systemd" &&
+                std::find(above.begin(), above.end(), process.parent) != above.end()) {
+                systemd_ = process.pid;
+            }
+        }
+        if (systemd_ != 0) {
             const std::string state = run({"systemctl", "is-system-running"}).out;
             if (state == "running\n" || state == "degraded\n") {
                 return;
             }
         }
-        if (deadline.expired()) {
+        if (deadline.expired() || !is_alive(supervisor_)) {
             throw HarnessError("systemd does not come up:\n" + read_file(log));
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -93,11 +125,17 @@ void SystemdMachine::start() {
 }
 
 void SystemdMachine::add_unit(const std::string& name, const std::string& text) const {
-    write(directory_ + "/etc/" + name, text);
+    const std::string path = directory_ + "/etc/" + name;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    write(path, text);
 }
 
 void SystemdMachine::permit(const std::string& rule) const {
     write(directory_ + "/rules/50-pgpool-hooks.rules", rule);
+}
+
+void SystemdMachine::permit_sudo(const std::string& line) const {
+    write(directory_ + "/sudoers/pgpool-hooks", line);
 }
 
 std::vector<std::string> SystemdMachine::inside() const {

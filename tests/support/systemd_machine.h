@@ -1,5 +1,6 @@
-// A machine that a real systemd runs, with a system bus and polkit, in namespaces of its own inside
-// the sandbox. It has this sandbox's files but its own /run, units and polkit rules.
+// A machine that a real systemd runs, with a system bus and polkit, in namespaces and a control
+// group of its own inside the sandbox. It has this sandbox's files but its own /run, units, polkit
+// rules and sudoers.d.
 #pragma once
 
 #include <sys/types.h>
@@ -21,9 +22,11 @@ class SystemdMachine {
     SystemdMachine& operator=(const SystemdMachine&) = delete;
 
     void start();  // returns when it is up. Throws HarnessError with its log.
+    // Or a drop-in: "x.service.d/y.conf".
     void add_unit(const std::string& name, const std::string& text) const;
-    // The rule that docs/operations.md tells. Before start().
+    // A rule for polkit, before start(), or a line for sudo: nothing else is there.
     void permit(const std::string& rule) const;
+    void permit_sudo(const std::string& line) const;
     // As root.
     Outcome run(std::vector<std::string> argv) const;
 
@@ -43,6 +46,7 @@ class SystemdMachine {
     std::vector<std::string> inside() const;
 
     std::string directory_;
+    pid_t supervisor_ = 0;
     pid_t systemd_ = 0;
 };
 
