@@ -16,18 +16,15 @@ namespace {
 using std::chrono::seconds;
 
 // DIRECTORY, then a command that runs in a control group of its own: two machines that share one
-// would stop each other's servers. Nothing is left of it when the command has ended.
+// would stop each other's servers. Version 2 also where the machine itself still has version 1,
+// which tells nobody in a namespace that a group has become empty. Nothing is left of it when the
+// command has ended.
 constexpr const char* with_control_group = R"sh(
 directory=$1
 shift
 mount --make-rprivate /
-if grep -q name=systemd /proc/self/cgroup; then
-    mount -t cgroup -o none,name=systemd cgroup "$directory/cgroup"
-    here=$directory/cgroup$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup)
-else
-    mount -t cgroup2 cgroup2 "$directory/cgroup"
-    here=$directory/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
-fi
+mount -t cgroup2 cgroup2 "$directory/cgroup"
+here=$directory/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
 own=$(mktemp -d "$here/pgpool-hooks.XXXXXX")
 sh -euc 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$own" "$@" || true
 find "$own" -depth -type d -exec rmdir {} +
@@ -51,13 +48,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/dbus /run/postgresql
 chown postgres: /run/postgresql
 umount -R /sys/fs/cgroup 2>/dev/null || true
-if grep -q name=systemd /proc/self/cgroup; then
-    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
-    mkdir /sys/fs/cgroup/systemd
-    mount -t cgroup -o none,name=systemd,xattr cgroup /sys/fs/cgroup/systemd
-else
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-fi
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -o remount,bind,ro /sys
