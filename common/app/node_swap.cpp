@@ -68,8 +68,8 @@ echo "end: of the lists"
 // PGDATA, WORK, INCOMING (seen by a look at the node), whether a server runs there: then every move
 // was made, PG_VERSION's last, and none may be made under it.
 // The journal ends before anything is deleted. Run again without what it put aside, it would take
-// the new files for the old ones and move them out. Filesystems write their renames down each in its
-// own time: a power loss must not bring PG_VERSION and the old files of a tablespace together.
+// the new files for the old ones and move them out. Filesystems write their renames down each in
+// its own time: a power loss must not bring PG_VERSION and the old files of a tablespace together.
 constexpr std::string_view swap_script = R"sh(
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 tab=$(printf '\t')

@@ -117,7 +117,7 @@ struct Proof {
     TimelineId timeline = 0;
     Lsn marker;
     std::string reached;  // "replayed 0/5000110"
-    std::string remark;  // "; ..." for a verdict: what else was done
+    std::string remark;   // "; ..." for a verdict: what else was done
 };
 // While the standby does not stream, `look` is called about once a second: it throws where waiting
 // is of no use.

@@ -88,7 +88,9 @@ void Watcher::run(const std::stop_token& stop) {
             since.reset();
         } else {
             const Clock::time_point now = Clock::now();
-            since = since.value_or(now);
+            if (!since) {
+                since = now;
+            }
             const std::lock_guard lock(mutex_);
             overlap_ = overlap_.empty() ? two : overlap_;
             longest_ = std::max(longest_, std::chrono::duration_cast<Milliseconds>(now - *since));
