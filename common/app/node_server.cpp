@@ -48,7 +48,12 @@ wait=$3
 mkdir -p -- "$2" 2>/dev/null && log=$2/server.log || log=$1/server_start.log
 printf -- '--- started by pgpool-hooks, %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >>"$log"
 shift 3
-if [ "$wait" = yes ]; then exec setsid "$@" </dev/null >>"$log" 2>&1; fi
+status=0
+if [ "$wait" = yes ]; then
+    # No exec: a leader of a session that becomes setsid forks, and says 0 at once.
+    setsid "$@" </dev/null >>"$log" 2>&1 || status=$?
+    exit "$status"
+fi
 postmaster() { head -n 1 -- "$PGDATA/postmaster.pid" 2>/dev/null || true; }
 before=$(postmaster)
 setsid "$@" </dev/null >>"$log" 2>&1 &
@@ -58,7 +63,6 @@ while kill -0 "$pid" 2>/dev/null; do
     if [ -n "$now" ] && [ "$now" != "$before" ]; then exit 0; fi
     sleep 0.02
 done
-status=0
 wait "$pid" || status=$?
 exit "$status"
 )sh";
@@ -147,12 +151,30 @@ std::string stop_once(Target& target, const std::string& mode, std::chrono::mill
         if (!said.empty() && !server_is_running(target, deadline)) {
             break;
         }
-        const Outcome outcome = target.node->run_script(
-            control_script, with_words({target.directory()}, command), deadline);
-        said = outcome.ok() ? fmt::format("{} says that it stopped", to_string(command.by))
-                            : outcome.describe();
+        // A systemctl that hangs must leave the time for the next one.
+        const bool by_unit = command.by == ControlBy::systemd;
+        try {
+            const Outcome outcome =
+                target.node->run_script(control_script, with_words({target.directory()}, command),
+                                        by_unit ? deadline.within(share / 2) : deadline);
+            said = outcome.ok() ? fmt::format("{} says that it stopped", to_string(command.by))
+                                : outcome.describe();
+        } catch (const Error& error) {
+            if (!by_unit || error.kind() != ErrorKind::timeout || deadline.expired()) {
+                throw;
+            }
+            said = error.what();
+        }
     }
     return said;
+}
+
+Error not_permitted(const Target& target, const std::string& said) {
+    return Error(ErrorKind::refused,
+                 fmt::format("{}: {} runs the server in {}, and {} may not start and stop it: {}",
+                             target.node->label(), target.report.systemd_unit, target.directory(),
+                             target.report.user, said),
+                 how_to_permit(layout_of(target), target.report.user));
 }
 
 // A start of which systemd has not seen the end goes on without us.
@@ -181,14 +203,36 @@ Outcome start_by_unit(Target& target, const std::vector<ControlCommand>& command
         env.log.debug("not allowed to ask systemd",
                       {{"node", target.node->label()}, {"said", outcome.describe()}});
     }
-    throw Error(ErrorKind::refused,
-                fmt::format("{}: {} runs the server in {}, and {} may not start it: {}",
-                            target.node->label(), target.report.systemd_unit, target.directory(),
-                            target.report.user, said),
-                how_to_permit(layout_of(target), target.report.user));
+    throw not_permitted(target, said);
 }
 
 }  // namespace
+
+void check_unit_may_be_started(Target& target, Deadline deadline) {
+    if (target.report.systemd_unit.empty() || !target.options.start_command.empty()) {
+        return;
+    }
+    const auto run = [&](const std::vector<std::string>& words) {
+        return target.node->run_script(control_script,
+                                       with_words({target.directory()}, {{}, words}),
+                                       deadline.within(unit_patience));
+    };
+    std::string state =
+        run({"systemctl", "show", "-p", "ActiveState", "--", target.report.systemd_unit}).out;
+    state = state.substr(state.find('=') + 1);
+    state = state.substr(0, state.find('\n'));
+    std::string said;
+    for (const ControlCommand& command : permission_probes(layout_of(target), state)) {
+        const Outcome outcome = run(command.words);
+        if (!is_denial(outcome.exit_code, outcome.err)) {
+            return;
+        }
+        said += (said.empty() ? "" : "; ") + outcome.describe();
+    }
+    if (!said.empty()) {
+        throw not_permitted(target, said);
+    }
+}
 
 bool server_is_running(Target& target, Deadline deadline) {
     look_at_files(target, target.report.major, deadline);
@@ -234,16 +278,28 @@ void start_server(Target& target, Env& env, Deadline deadline, StartWhere where)
     Outcome outcome;
     ControlCommand command = commands.front();
     if (command.by == ControlBy::systemd) {
+        const bool anywhere = where == StartWhere::anywhere;
+        std::string why;
+        std::string next;
         try {
-            outcome = start_by_unit(target, commands, env, deadline);
+            outcome =
+                start_by_unit(target, commands, env,
+                              anywhere ? deadline.within(deadline.remaining() / 3) : deadline);
+            if (anywhere && !outcome.ok() && !server_is_running(target, deadline)) {
+                why = outcome.describe();
+            }
         } catch (const Error& error) {
-            if (error.kind() != ErrorKind::refused || where != StartWhere::anywhere) {
+            if (!anywhere || deadline.expired()) {
                 throw;
             }
+            why = error.what();
+            next = error.hint();
+        }
+        if (!why.empty()) {
             env.log.warn(
                 "started outside of its unit, which it must not be for long: stop it and "
                 "start the unit",
-                {{"node", target.node->label()}, {"why", error.what()}, {"next", error.hint()}});
+                {{"node", target.node->label()}, {"why", why}, {"next", next}});
             command = start_without_unit(layout);
         }
     }

@@ -79,10 +79,15 @@ void look_at_wal(Target& target, Deadline deadline);
 // with the end of pg_ctl's words.
 void stop_server(Target& target, Env& env, Deadline deadline);
 
+// Where a unit runs the server: Error{refused}, with what to permit, when systemd would not let us
+// start it. For before it is stopped, rewound or rebuilt.
+void check_unit_may_be_started(Target& target, Deadline deadline);
+
 // Where a server may run that a systemd unit is there for.
 enum class StartWhere {
     unit,      // there only: Error{refused}, with what to permit, where systemd does not let us
-    anywhere,  // elsewhere rather than not at all: without it nobody is the primary
+    anywhere,  // elsewhere rather than not at all, whatever systemd says: without it nobody is the
+               // primary
 };
 // Starts it detached from every descriptor of this program; whether it came up is for the caller to
 // see. systemctl returns when it serves, half a minute later at the latest; all else at once.
@@ -134,14 +139,14 @@ void wait_for_rewind(Target& target, Env& env, Deadline deadline);
 // unfinished_marker). Look again afterwards. `major`: of the source.
 void settle_rewind(Target& target, int major, Env& env, Deadline deadline);
 
-// What a base backup needs and where it goes. Reads only.
+// What a base backup needs and where it goes. Reads only. `keeps_configuration`: as base_backup().
 struct BackupPlan {
     BackupSize size;
     BackupSite site;
     BackupChoice choice;
 };
 BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy policy,
-                       Deadline deadline);
+                       bool keeps_configuration, Deadline deadline);
 // Throws Error{command} that says what became of the old data. `keep_configuration`: the node's own
 // configuration files go into the new directory; else the source's stay, with this port.
 void base_backup(Target& target, const BackupPlan& plan, const Conninfo& source,

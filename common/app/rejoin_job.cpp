@@ -76,10 +76,8 @@ bool Rejoin::perform(const Step& step) {
         rewinding_ = false;
     } else if (std::holds_alternative<BaseBackup>(step)) {
         base_backup(target_, *backup_, backup_source(job_.source, env_.config, source_->major),
-                    slot_name(job_.target.id),
-                    target_.report.unfinished_keeps_configuration ||
-                        (same_cluster_ && target_.report.data_directory),
-                    source_->major, env_, copy_deadline_);
+                    slot_name(job_.target.id), keeps_configuration(), source_->major, env_,
+                    copy_deadline_);
     } else if (std::holds_alternative<WriteRecoverySettings>(step)) {
         write_recovery_settings(target_, settings(), source_->major, quick());
     } else if (std::holds_alternative<Repoint>(step)) {

@@ -180,7 +180,19 @@ Decision Rejoin::decide() {
                        {"bytes", std::to_string(verdict_->diverged->second.value -
                                                 verdict_->diverged->first.value)}});
     }
-    return plan_rejoin(*verdict_, *source_, target, policy_);
+    Decision decision = plan_rejoin(*verdict_, *source_, target, policy_);
+    // A primary too many is stopped whether or not it can be started again.
+    const bool serves_as_primary = target.running && (!target.was_primary || *target.was_primary);
+    if (!serves_as_primary && needs_a_start(decision)) {
+        check_unit_may_be_started(target_, quick());
+    }
+    return decision;
+}
+
+// Its own configuration files go into what a base backup brings.
+bool Rejoin::keeps_configuration() const {
+    return target_.report.unfinished_keeps_configuration ||
+           (same_cluster_ && target_.report.data_directory);
 }
 
 // Before anything is touched: whether a base backup fits, and where.
@@ -188,7 +200,8 @@ void Rejoin::forecast_backup() {
     if (!env_.dry_run) {
         remove_incoming(target_, env_, quick());  // it would count as used
     }
-    backup_ = plan_backup(target_, *primary_, env_.config.base_backup, quick());
+    backup_ =
+        plan_backup(target_, *primary_, env_.config.base_backup, keeps_configuration(), quick());
     policy_.backup_in_place = backup_->choice.in_place;
     if (backup_->choice.refused) {
         verdict_->rule = "R10";

@@ -40,6 +40,7 @@ class Rejoin {
     TargetFacts look_when_reachable();
     Decision decide();
     void forecast_backup();
+    bool keeps_configuration() const;
     bool perform(const Step& step);
     void look_at(PgConnection& repointed);
     RecoverySettings settings() const;

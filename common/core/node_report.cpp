@@ -128,24 +128,29 @@ if [ -n "$here" ]; then say directory "$here"; fi
 # Debian: the configuration is there whatever lies in PGDATA.
 systemd=
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then systemd=yes; fi
-if command -v pg_lsclusters >/dev/null 2>&1; then
-    pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ place; do
+show() { LC_ALL=C timeout -k 1 5 systemctl show -p "$1" -- "$2" 2>/dev/null; }
+if ls -d /etc/postgresql/*/* >/dev/null 2>&1 && command -v pg_lsclusters >/dev/null 2>&1; then
+    # It asks each server on its socket whether it is there.
+    timeout -k 1 5 pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ place; do
         case $place in "$pgdata "* | "${here:-$pgdata} "*) ;; *) continue ;; esac
         say debian_cluster "$v/$name"
         say config_file "/etc/postgresql/$v/$name/postgresql.conf"
         say server_log "$(printf %s "${place##* }")"
-        if [ -n "$systemd" ] && systemctl cat "postgresql@$v-$name.service" >/dev/null 2>&1; then
+        if [ -n "$systemd" ] &&
+            [ "$(show LoadState "postgresql@$v-$name.service")" = "LoadState=loaded" ]; then
             say debian_unit "postgresql@$v-$name.service"
         fi
     done
 fi
 if [ -n "$systemd" ]; then
     # Their files first: systemctl lists no unit that is not loaded.
-    for place in /etc /run /usr/lib /lib; do
+    for place in /etc /run /usr/local/lib /usr/lib /lib; do
         grep -lsF -e "$pgdata" -e "${here:-$pgdata}" -- "$place"/systemd/system/*.service \
             "$place"/systemd/system/*.service.d/*.conf || true
     done | sed -e 's,\.d/[^/]*$,,' -e 's,.*/,,' | sort -u | while read -r unit; do
-        say unit "$unit: $(systemctl show -p Environment -p ExecStart -- "$unit" | sort | tr '\n' ' ')"
+        if [ "$(show LoadState "$unit")" = "LoadState=loaded" ]; then
+            say unit "$unit: $(show Environment "$unit" | tr '\n' ' ')$(show ExecStart "$unit" | tr '\n' ' ')"
+        fi
     done
 fi
 if [ ! -f "$pgdata/PG_VERSION" ]; then

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 namespace hooks {
@@ -141,6 +142,17 @@ const std::string& rule_of(const Decision& decision) {
 
 const std::string& reason_of(const Decision& decision) {
     return std::visit([](const auto& d) -> const std::string& { return d.reason; }, decision);
+}
+
+bool needs_a_start(const Decision& decision) {
+    const Plan* const plan = std::get_if<Plan>(&decision);
+    return plan != nullptr &&
+           std::any_of(plan->steps.begin(), plan->steps.end(), [](const Step& step) {
+               return std::holds_alternative<StopServer>(step) ||
+                      std::holds_alternative<Rewind>(step) ||
+                      std::holds_alternative<BaseBackup>(step) ||
+                      std::holds_alternative<StartServer>(step);
+           });
 }
 
 std::string to_string(const Decision& decision) {

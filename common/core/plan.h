@@ -130,6 +130,9 @@ using Decision = std::variant<Plan, Nothing, Refuse>;
 const std::string& rule_of(const Decision& decision);
 const std::string& reason_of(const Decision& decision);
 
+// Whether a server has to be started in the end, by these steps or by whoever comes next.
+bool needs_a_start(const Decision& decision);
+
 // The plan as --dry-run prints it.
 std::string to_string(const Decision& decision);
 

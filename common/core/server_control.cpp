@@ -63,6 +63,24 @@ bool runs_in(std::string_view shown, std::string_view command, std::string_view 
            names_directory(command, "-D", directory, {" ;", " -"});
 }
 
+// "ExecStart={ path=/usr/pgsql-15/bin/postgres ; argv[]=... ; ... } ...". A unit that archives,
+// watches or reloads may name the directory as well.
+bool starts_a_server(std::string_view commands) {
+    constexpr std::string_view before = "{ path=";
+    for (std::size_t at = commands.find(before); at != std::string_view::npos;
+         at = commands.find(before, at + 1)) {
+        const std::string_view command = commands.substr(at + before.size());
+        const std::string_view path = command.substr(0, command.find(" ;"));
+        const std::string_view program = path.substr(path.rfind('/') + 1);
+        const std::string_view words = command.substr(0, command.find('}'));
+        if (program == "postgres" || program == "postmaster" ||
+            (program == "pg_ctl" && words.find(" start ") != std::string_view::npos)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 const char* to_string(ControlBy by) {
@@ -126,13 +144,28 @@ std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::strin
     return commands;
 }
 
+std::vector<ControlCommand> permission_probes(const ServerLayout& layout, std::string_view state) {
+    std::vector<ControlCommand> commands;
+    if (!layout.start_command.empty() || layout.systemd_unit.empty()) {
+        return commands;
+    }
+    if (state == "active" || state == "activating" || state == "reloading") {
+        ask_systemd(commands, layout, "start");
+    } else if (state == "inactive" || state == "failed") {
+        ask_systemd(commands, layout, "stop");
+    }
+    return commands;
+}
+
 bool is_denial(int exit_code, std::string_view said) {
     if (exit_code == 0) {
         return false;
     }
     for (const std::string_view words :
          {"authentication required", "Access denied", "Permission denied", "Not authorized",
-          "sudo: ", "not allowed to execute", "may not run sudo"}) {
+          "SELinux policy denies access", "sudo: a password is required",
+          "sudo: interactive authentication", "sudo: sorry", "no new privileges",
+          "not in the sudoers", "not allowed to execute", "may not run sudo"}) {
         if (said.find(words) != std::string_view::npos) {
             return true;
         }
@@ -156,13 +189,10 @@ std::string unit_of_directory(const std::vector<std::string>& units,
             continue;
         }
         const std::string_view shown = std::string_view(unit).substr(colon + 2);
-        // A unit that archives or watches may name the directory as well.
         const std::size_t start = shown.find("ExecStart=");
         const std::string_view runs =
             start == std::string_view::npos ? std::string_view() : shown.substr(start);
-        if (runs.find("/postgres ") == std::string_view::npos &&
-            runs.find("/postmaster ") == std::string_view::npos &&
-            runs.find("/pg_ctl ") == std::string_view::npos) {
+        if (!starts_a_server(runs)) {
             continue;
         }
         for (const std::string& directory : directories) {

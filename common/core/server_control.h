@@ -39,6 +39,11 @@ ControlCommand start_without_unit(const ServerLayout& layout);
 std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::string_view mode,
                                           std::string_view seconds);
 
+// To learn whether systemd lets us start and stop the unit, before anything is stopped or rebuilt
+// that it would have to start: asks for what is so already, which changes nothing. The next one
+// only after a denial. `state`: its ActiveState. Empty where there is nothing harmless to ask for.
+std::vector<ControlCommand> permission_probes(const ServerLayout& layout, std::string_view state);
+
 // Whether systemctl or sudo refused to ask systemd, as opposed to a unit that failed.
 bool is_denial(int exit_code, std::string_view said);
 // What an administrator can do about it, a sentence.

@@ -145,6 +145,29 @@ TEST_F(Follow, AKilledStandbyIsStarted) {
     expect_attached(cluster, 2);
 }
 
+class StartThatFails : public ByHandTest {
+  protected:
+    static ClusterOptions options() {
+        ClusterOptions options = by_hand();
+        options.hooks_conf = "start_command = 'sleep 1; echo not today; exit 7'\n";
+        return options;
+    }
+    StartThatFails() : ByHandTest(options()) {}
+};
+
+TEST_F(StartThatFails, IsNoSuccessAndItsWordsAreInTheVerdict) {
+    cluster.stop_postgres(2);
+    cluster.kill_postgres(0);
+    promote_one(cluster);
+    const Outcome outcome =
+        call(cluster, "follow_primary_command", 2, 1, 0, PgpoolStyle::v4_3, " --worker");
+    EXPECT_NE(outcome.exit_code, 0) << outcome.err;
+    for (const char* text : {"does not start: exit code 7", "not today"}) {
+        EXPECT_NE(outcome.err.find(text), std::string::npos) << text << "\n" << outcome.err;
+    }
+    EXPECT_EQ(outcome.err.find("server started"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
     cluster.stop_postgres(0);
     promote_one(cluster);

@@ -194,9 +194,10 @@ TEST_F(DebianLayout, WhatTheServerSaysThatDoesNotStartIsInTheMessage) {
 TEST_F(DebianLayout, CommandsOfTheConfigurationComeFirst) {
     make_debian(0);
     const std::string calls = cluster.base_directory() + "/calls";
-    shell("printf '%s\\n' \"start_command = 'echo start \\$PGDATA >>" + calls + "; pg_ctlcluster " +
-          version() + " node0 start'\" \"stop_command = 'echo stop \\$PGDATA >>" + calls +
-          "; pg_ctlcluster " + version() + " node0 stop'\" >>" + cluster.hooks_conf_path());
+    shell("printf '%s\\n' \"start_command = 'sleep 2; echo start \\$PGDATA >>" + calls +
+          "; pg_ctlcluster " + version() +
+          " node0 start'\" \"stop_command = 'echo stop \\$PGDATA >>" + calls + "; pg_ctlcluster " +
+          version() + " node0 stop'\" >>" + cluster.hooks_conf_path());
     ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
     EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
     expect_streaming(cluster, 0, seconds(90));

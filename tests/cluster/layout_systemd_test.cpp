@@ -104,13 +104,29 @@ class SystemdLayout : public testing::Test {
     void expect_starts_and_stops_in(const std::string& unit) {
         Target target = look();
         ASSERT_EQ(target.report.systemd_unit, unit);
+        check_unit_may_be_started(target, env.deadline);
+        EXPECT_EQ(state_of(unit), "inactive\n") << "the question had an effect";
         start_server(target, env, env.deadline);
         ASSERT_TRUE(server_is_running(target, env.deadline));
         EXPECT_EQ(unit_of_server(), unit);
         EXPECT_EQ(state_of(unit), "active\n");
+        const std::string since = machine.run({"cat", directory + "/postmaster.pid"}).out;
+        check_unit_may_be_started(target, env.deadline);
+        EXPECT_EQ(machine.run({"cat", directory + "/postmaster.pid"}).out, since);
         stop_server(target, env, env.deadline);
         EXPECT_FALSE(server_is_running(target, env.deadline));
         EXPECT_EQ(state_of(unit), "inactive\n");
+    }
+    void expect_refused_beforehand(Target& target) {
+        try {
+            check_unit_may_be_started(target, env.deadline);
+            ADD_FAILURE() << "systemd lets it";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::refused) << error.what();
+            EXPECT_NE(error.hint().find("systemctl start " + target.report.systemd_unit),
+                      std::string::npos)
+                << error.hint();
+        }
     }
     std::string state_of(const std::string& unit) {
         return machine.run({"systemctl", "is-active", unit}).out;
@@ -240,6 +256,30 @@ TEST_F(SystemdLayout, WhereSystemdLetsNobodyItIsRefusedWithWhatToPermit) {
         EXPECT_NE(error.hint().find("systemctl start " + unit), std::string::npos) << error.hint();
     }
     EXPECT_FALSE(server_is_running(target, env.deadline));
+    expect_refused_beforehand(target);
+    // One that an administrator started goes on.
+    ASSERT_TRUE(machine.run({"systemctl", "start", unit}).ok());
+    expect_refused_beforehand(target);
+    EXPECT_EQ(state_of(unit), "active\n");
+    EXPECT_TRUE(server_is_running(target, env.deadline));
+}
+
+TEST_F(SystemdLayout, AtAnyPriceAUnitThatFailsIsNoObstacle) {
+    create_debian_cluster();
+    machine.add_unit("postgresql@" + version + "-main.service.d/broken.conf",
+                     "[Service]\nExecStartPre=/bin/false\n");
+    boot(true);
+    Target target = look();
+    try {
+        start_server(target, env, env.deadline);
+        ADD_FAILURE() << "it started";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::command) << error.what();
+    }
+    EXPECT_FALSE(server_is_running(target, env.deadline));
+    start_server(target, env, env.deadline, StartWhere::anywhere);
+    EXPECT_TRUE(server_is_running(target, env.deadline));
+    stop_server(target, env, env.deadline);
 }
 
 // Without it, nobody would be the primary.

@@ -107,6 +107,19 @@ TEST(RejoinPlan, StopsAndLooksAgainWhereOnlyAStoppedNodeCanBeJudged) {
     EXPECT_EQ(steps(15, running_standby("0/5000001")), "R08: stop look_again");
 }
 
+TEST(RejoinPlan, TellsWhetherAServerMustBeStartedInTheEnd) {
+    EXPECT_FALSE(needs_a_start(decide_rejoin(source(), running_standby("0/5000000")))) << "reload";
+    EXPECT_TRUE(needs_a_start(decide_rejoin(source(), running_standby("0/5000001")))) << "stop";
+    EXPECT_TRUE(needs_a_start(decide_rejoin(source(), stopped_standby("0/5000000")))) << "start";
+    EXPECT_TRUE(needs_a_start(decide_rejoin(source(), stopped_primary("0/5000001")))) << "rewind";
+    TargetFacts none;
+    none.data_directory = false;
+    EXPECT_TRUE(needs_a_start(decide_rejoin(source(), none, online))) << "pgpool starts it";
+    TargetFacts other = stopped_primary("0/5000000");
+    other.system_identifier = other_cluster;
+    EXPECT_FALSE(needs_a_start(decide_rejoin(source(), other))) << "refused";
+}
+
 TEST(RejoinPlan, RefusalsSayWhatToDo) {
     TargetFacts other = stopped_primary("0/5000000");
     other.system_identifier = other_cluster;

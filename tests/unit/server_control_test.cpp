@@ -122,12 +122,40 @@ TEST(ServerControl, ARefusalIsToldFromAFailure) {
     EXPECT_TRUE(is_denial(1, "Failed to start x.service: Interactive authentication required.\n"));
     EXPECT_TRUE(is_denial(4, "Failed to start x.service: Access denied\n"));
     EXPECT_TRUE(is_denial(1, "sudo: a password is required\n"));
+    EXPECT_TRUE(is_denial(1, "sudo: sorry, you must have a tty to run sudo\n"));
+    EXPECT_TRUE(is_denial(1, "pg is not in the sudoers file.\n"));
+    EXPECT_FALSE(is_denial(1,
+                           "sudo: unable to resolve host db1: Name or service not known\n"
+                           "Job for postgresql-15.service failed.\n"));
     EXPECT_TRUE(is_denial(127, "/bin/sh: 5: exec: sudo: not found\n"));
     EXPECT_FALSE(is_denial(0, ""));
     EXPECT_FALSE(is_denial(1,
                            "Job for postgresql-15.service failed because the control process "
                            "exited with error code.\n"));
     EXPECT_FALSE(is_denial(5, "Failed to start x.service: Unit x.service not found.\n"));
+}
+
+// Only what is so already is asked for: a start of a server that is stopped, or the other way
+// round, would come before its time.
+TEST(ServerControl, ThePermissionIsTriedWithoutAnEffect) {
+    const auto verbs = [](const ServerLayout& layout, const char* state) {
+        std::string out;
+        for (const ControlCommand& command : permission_probes(layout, state)) {
+            out += command.words.at(command.words.size() - 2) + " ";
+        }
+        return out;
+    };
+    for (const char* up : {"active", "activating", "reloading"}) {
+        EXPECT_EQ(verbs(red_hat(), up), "start start ") << up;
+    }
+    EXPECT_EQ(verbs(red_hat(), "inactive"), "stop stop ");
+    EXPECT_EQ(verbs(red_hat(), "failed"), "stop stop ");
+    EXPECT_EQ(verbs(red_hat(), "deactivating"), "");
+    EXPECT_EQ(verbs(red_hat(), ""), "");
+    ServerLayout configured = red_hat();
+    configured.start_command = "start it";
+    EXPECT_EQ(verbs(configured, "active"), "");
+    EXPECT_EQ(verbs(ServerLayout{"/srv/pg", "/usr/bin", "", "", "", ""}, "active"), "");
 }
 
 TEST(ServerControl, TellsWhatToPermit) {
@@ -170,6 +198,19 @@ TEST(ServerControl, FindsTheUnitThatRunsADirectory) {
         EXPECT_EQ(unit_of_directory(units, {other}), "") << other;
     }
     EXPECT_EQ(unit_of_directory({"", "x", "x.service: "}, {"/srv/pg"}), "");
+    const auto by_pg_ctl = [](const std::string& verb) {
+        return unit_of_directory({"x.service: ExecStart={ path=/usr/pgsql-15/bin/pg_ctl ; "
+                                  "argv[]=/usr/pgsql-15/bin/pg_ctl " +
+                                  verb + " -D /srv/pg ; ignore_errors=no }"},
+                                 {"/srv/pg"});
+    };
+    EXPECT_EQ(by_pg_ctl("start"), "x.service");
+    EXPECT_EQ(by_pg_ctl("reload"), "");
+    EXPECT_EQ(unit_of_directory({"x.service: Environment=PGDATA=/srv/postgres ExecStart={ "
+                                 "path=/usr/bin/pgbackrest ; argv[]=/usr/bin/pgbackrest "
+                                 "--pg1-path=/srv/postgres backup ; ignore_errors=no }"},
+                                {"/srv/postgres"}),
+              "");
 }
 
 // The layout as a look at the node tells it.
