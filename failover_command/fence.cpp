@@ -126,7 +126,7 @@ void Failover::stop_old_primary(int node) {
     }
     const bool ran = target.report.running;
     const bool was_primary = !makes_a_standby(target.report);
-    if (!ran && ++stops_in_vain_ > 3) {
+    if (!ran && ++stops_in_vain_ > 2) {
         throw Error(ErrorKind::refused,
                     fmt::format("{} answers, but no server runs in {}: whatever it is, it "
                                 "cannot be stopped, and nobody was promoted beside it",

@@ -18,7 +18,7 @@ Request parse_request(const Arguments& words, const PgpoolConf& conf) {
         throw Error(
             ErrorKind::usage,
             fmt::format("%d and %m are both {}: a node cannot follow itself", arguments.node),
-            "The line in pgpool.conf should read: " + pool_command_line("follow_primary_command"));
+            pool_line_hint("follow_primary_command"));
     }
     return {arguments.node, arguments.main_node, arguments.old_primary};
 }

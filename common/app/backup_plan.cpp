@@ -101,7 +101,7 @@ BackupSite look_at_site(Target& target, const BackupSize& size, Deadline deadlin
 }  // namespace
 
 BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy policy,
-                       Deadline deadline) {
+                       bool keeps_configuration, Deadline deadline) {
     BackupPlan plan;
     plan.size = read_backup_size(primary, deadline);
     plan.site = look_at_site(target, plan.size, deadline);
@@ -129,7 +129,7 @@ BackupPlan plan_backup(Target& target, PgConnection& primary, BaseBackupPolicy p
             "pcp_recovery_node.";
     }
     const NodeReport& report = target.report;
-    if (!report.data_directory && report.config_file.empty() &&
+    if (!keeps_configuration && report.config_file.empty() && report.systemd_unit.empty() &&
         target.options.start_command.empty() && keeps_configuration_elsewhere(primary, deadline)) {
         plan.choice.refused = true;
         plan.choice.reason = fmt::format(

@@ -217,11 +217,18 @@ while [ $# -ge 2 ]; do
     location=$2
     # pg_rewind leaves a link that is there as it is, and makes others that lead where the source's do.
     if [ -L "pg_tblspc/$1" ]; then location=pg_tblspc/$1/; fi
-    mkdir -p -- "$location" 2>/dev/null || true
+    mkdir -p -- "$(readlink -m -- "$location")" 2>/dev/null || true
     if [ ! -d "$location" ] || [ ! -w "$location" ]; then
         refuse "the source has a tablespace in $2, which $(id -un) cannot write here"
     fi
-    if [ ! -L "pg_tblspc/$1" ] && ls -d -- "$location"/PG_*_* >/dev/null 2>&1; then
+    # One that was dropped on the source, and made again in its place, is still this node's.
+    own=
+    for link in pg_tblspc/*; do
+        if [ -L "$link" ] && [ "$(readlink -f -- "$link")" = "$(readlink -f -- "$location")" ]; then
+            own=yes
+        fi
+    done
+    if [ -z "$own" ] && ls -d -- "$location"/PG_*_* >/dev/null 2>&1; then
         refuse "the source has a tablespace in $2, which holds one of another data directory here"
     fi
     # A standby that replayed CREATE TABLESPACE beside its primary: its link leads there, too.

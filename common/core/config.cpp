@@ -194,10 +194,11 @@ constexpr std::array options = {
            "from the passfile."},
     Option{"postgres_database", "string", "postgres", Scope::all,
            &store<&Config::postgres_database>, "The database that this role connects to."},
-    Option{"postgres_conninfo", "string", "", Scope::all, &store<&Config::postgres_conninfo>,
-           "More for its connections, from here and, for pg_rewind, from the nodes; for example "
-           "sslmode=verify-full sslrootcert=/etc/ssl/ca.pem.",
-           "nothing more"},
+    Option{
+        "postgres_conninfo", "string", "", Scope::all, &store<&Config::postgres_conninfo>,
+        "More for its connections, its ssl settings also for those of pg_rewind on the nodes; for "
+        "example sslmode=verify-full sslrootcert=/etc/ssl/ca.pem.",
+        "nothing more"},
     Option{"replication_user", "string", "repl", Scope::all, &store<&Config::replication_user>,
            "The role in primary_conninfo, and of base backups."},
     Option{"replication_conninfo", "string", "", Scope::all, &store<&Config::replication_conninfo>,

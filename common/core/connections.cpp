@@ -1,5 +1,7 @@
 #include "common/core/connections.h"
 
+#include <algorithm>
+
 #include "common/core/recovery_conf.h"
 
 namespace hooks {
@@ -13,7 +15,12 @@ Conninfo inspection_conninfo(const Backend& backend, const Config& config) {
     if (!config.passfile.empty()) {
         conninfo.set("passfile", config.passfile);
     }
-    conninfo.merge(config.postgres_conninfo);
+    for (const auto& [keyword, value] : config.postgres_conninfo.items()) {
+        // Those above have settings of their own, which pg_rewind gets, too.
+        if (conninfo.find(keyword) == nullptr) {
+            conninfo.set(keyword, value);
+        }
+    }
     return conninfo;
 }
 
@@ -49,8 +56,10 @@ Conninfo copy_source(const Backend& source, const std::string& user, const std::
 
 Conninfo rewind_source(const Backend& source, const Config& config, int source_major) {
     // Where only the replication is told how to use TLS, the same holds for the other role.
-    const Conninfo& more =
-        config.postgres_conninfo.empty() ? config.replication_conninfo : config.postgres_conninfo;
+    const auto& items = config.postgres_conninfo.items();
+    const bool own = std::any_of(items.begin(), items.end(),
+                                 [](const auto& item) { return item.first.starts_with("ssl"); });
+    const Conninfo& more = own ? config.postgres_conninfo : config.replication_conninfo;
     return copy_source(source, config.postgres_user, config.postgres_database, more, source_major);
 }
 

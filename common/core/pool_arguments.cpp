@@ -15,11 +15,14 @@ std::string optional_host(const std::string& word, const char* placeholder) {
     return plain.empty() ? plain : parse_host(plain, placeholder);
 }
 
-std::string hint_for(const std::string& command) {
-    return fmt::format("The line in pgpool.conf should read: {}", pool_command_line(command));
-}
-
 }  // namespace
+
+std::string pool_line_hint(const std::string& command) {
+    return fmt::format("The line in pgpool.conf should read: {}{}", pool_command_line(command),
+                       command == "follow_primary_command"
+                           ? " (Pgpool-II 4.1 calls that setting follow_master_command)"
+                           : "");
+}
 
 std::string pool_command_line(const std::string& command) {
     return fmt::format("{0} = '/usr/lib/pgpool-hooks/{0} {1}'", command, pool_command_arguments);
@@ -32,7 +35,7 @@ PoolArguments parse_pool_arguments(const Arguments& words, const std::string& co
                                 words.size() < word_count
                                     ? ": a value that is not set vanishes unless it is quoted"
                                     : ": a value with a blank in it is split unless it is quoted"),
-                    hint_for(command));
+                    pool_line_hint(command));
     }
     try {
         PoolArguments a;
@@ -50,7 +53,7 @@ PoolArguments parse_pool_arguments(const Arguments& words, const std::string& co
         }
         return a;
     } catch (const Error& error) {
-        throw Error(error.kind(), error.message(), hint_for(command));
+        throw Error(error.kind(), error.message(), pool_line_hint(command));
     }
 }
 
@@ -59,7 +62,7 @@ void check_against(const PgpoolConf& conf, const PoolArguments& a, const std::st
     if (backend == nullptr) {
         throw Error(ErrorKind::usage, fmt::format("node {} is not in {}", a.node, conf.path),
                     "Check pgpool_conf in hooks.conf, and the order of the arguments. " +
-                        hint_for(command));
+                        pool_line_hint(command));
     }
     const auto mismatch = [&](const char* placeholder, const char* setting, const auto& given,
                               const auto& known) {
@@ -67,7 +70,7 @@ void check_against(const PgpoolConf& conf, const PoolArguments& a, const std::st
                     fmt::format("{} is \"{}\" but {}{} in {} is \"{}\": the arguments are shifted, "
                                 "or this is the configuration of another pgpool",
                                 placeholder, given, setting, a.node, conf.path, known),
-                    hint_for(command));
+                    pool_line_hint(command));
     };
     if (!a.host.empty() && a.host != backend->host) {
         mismatch("%h", "backend_hostname", a.host, backend->host);
@@ -85,7 +88,7 @@ void check_against(const PgpoolConf& conf, const PoolArguments& a, const std::st
             throw Error(
                 ErrorKind::usage,
                 fmt::format("{} names node {}, which is not in {}", placeholder, id, conf.path),
-                hint_for(command));
+                pool_line_hint(command));
         }
     }
 }

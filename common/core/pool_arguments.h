@@ -32,7 +32,9 @@ void check_against(const PgpoolConf& conf, const PoolArguments& arguments,
                    const std::string& command);
 
 constexpr const char* pool_command_arguments = R"(%d %h %p "%D" %m %H %M %P %r "%R" %N %S)";
-// The line for pgpool.conf, for messages and --help.
+// The line for pgpool.conf, for --help.
 std::string pool_command_line(const std::string& command);
+// A sentence for messages.
+std::string pool_line_hint(const std::string& command);
 
 }  // namespace hooks

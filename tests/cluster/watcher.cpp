@@ -81,19 +81,19 @@ std::string Watcher::look_for_two() const {
 }
 
 void Watcher::run(const std::stop_token& stop) {
-    std::optional<Clock::time_point> since;
+    bool seen = false;
+    Clock::time_point since;
     while (!stop.stop_requested()) {
         const std::string two = look_for_two();
         if (two.empty()) {
-            since.reset();
+            seen = false;
         } else {
             const Clock::time_point now = Clock::now();
-            if (!since) {
-                since = now;
-            }
+            since = seen ? since : now;
+            seen = true;
             const std::lock_guard lock(mutex_);
             overlap_ = overlap_.empty() ? two : overlap_;
-            longest_ = std::max(longest_, std::chrono::duration_cast<Milliseconds>(now - *since));
+            longest_ = std::max(longest_, std::chrono::duration_cast<Milliseconds>(now - since));
         }
         std::this_thread::sleep_for(kPause);
     }

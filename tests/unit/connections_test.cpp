@@ -36,6 +36,8 @@ TEST(Connections, InspectionAndARewindTakeWhatPostgresConninfoSays) {
     EXPECT_EQ(inspection_conninfo(source, config).str(),
               "host=pg1 port=5433 user=postgres dbname=postgres sslmode='verify-full' "
               "sslcert='/postgres.crt' sslpassword=secret");
+    config.postgres_conninfo.set("user", "somebody");
+    EXPECT_EQ(*inspection_conninfo(source, config).find("user"), "postgres");
     const Conninfo rewind = rewind_source(source, config, 15);
     EXPECT_EQ(*rewind.find("sslmode"), "verify-full");
     EXPECT_EQ(*rewind.find("sslcert"), "/postgres.crt");
@@ -43,6 +45,8 @@ TEST(Connections, InspectionAndARewindTakeWhatPostgresConninfoSays) {
     const Conninfo backup = backup_source(source, config, 15);
     EXPECT_EQ(*backup.find("sslmode"), "verify-ca");
     EXPECT_EQ(*backup.find("sslcert"), "/repl.crt");
+    config.postgres_conninfo = Conninfo::parse("gssencmode=disable");
+    EXPECT_EQ(*rewind_source(source, config, 15).find("sslcert"), "/repl.crt");
 }
 
 TEST(Connections, KeywordsThatAnOlderLibpqDoesNotKnowAreLeftOut) {

@@ -50,6 +50,15 @@ TEST(PoolArguments, AreTwelveWords) {
     EXPECT_EQ(mismatch(usual), "nothing");
 }
 
+TEST(PoolArguments, AHintForAFollowSaysWhatPgpool41CallsTheSetting) {
+    const std::string said = thrown([&] { parse_pool_arguments({}, "follow_primary_command"); });
+    EXPECT_NE(said.find("should read: follow_primary_command = '"), std::string::npos) << said;
+    EXPECT_NE(said.find("(Pgpool-II 4.1 calls that setting follow_master_command)"),
+              std::string::npos)
+        << said;
+    EXPECT_EQ(error({}).find("follow_master_command"), std::string::npos);
+}
+
 TEST(PoolArguments, MayHaveTheBlankThatPgpool44PutsBeforeNumbers) {
     Arguments words = usual;
     for (const std::size_t place : {0U, 2U, 4U}) {
