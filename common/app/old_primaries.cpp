@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "common/app/node_lock.h"
 #include "common/app/servers.h"
+#include "common/app/slot_ledger.h"
 #include "common/app/worker.h"
+#include "common/core/conninfo.h"
 #include "common/io/poll.h"
 
 namespace hooks {
@@ -31,6 +34,29 @@ std::vector<Backend> old_primaries(const std::vector<ServerSeen>& seen, const Ba
     return found;
 }
 
+// The old primary that came back before this node was re-pointed has served it once more, and so
+// kept its slot when its own were cleared. Not on one that is about to be promoted, which has been
+// given that slot just now. A failure is a warning: it only keeps WAL back.
+void drop_slot_on_standbys(std::vector<ServerLook>& looks, int target, Env& env,
+                           Deadline deadline) {
+    for (ServerLook& look : looks) {
+        if (!look.connection || !look.seen.is_standby()) {
+            continue;
+        }
+        try {
+            drop_slot_noted(
+                {*look.connection, look.seen.backend, look.seen.server->system_identifier},
+                slot_name(target), "its node streams from the primary", env, deadline,
+                promotion_lock);
+        } catch (const Error& error) {
+            env.log.warn("a slot on a standby is not dropped and keeps WAL back",
+                         {{"node", std::to_string(look.seen.backend.id)},
+                          {"slot", slot_name(target)},
+                          {"why", error.what()}});
+        }
+    }
+}
+
 }  // namespace
 
 void end_old_primaries(const Backend& primary, int target, Env& env, Deadline deadline) {
@@ -39,11 +65,13 @@ void end_old_primaries(const Backend& primary, int target, Env& env, Deadline de
     if (others.size() < 2) {
         return;
     }
+    std::vector<ServerLook> looks;
     const auto look = [&] {
-        return old_primaries(seen_of(look_at_servers(others, env, deadline.within(short_look))),
-                             primary);
+        looks = look_at_servers(others, env, deadline.within(short_look));
+        return old_primaries(seen_of(looks), primary);
     };
     std::vector<Backend> old = look();
+    drop_slot_on_standbys(looks, target, env, deadline);
     for (const Backend& backend : old) {
         env.log.warn("a primary of the past runs: before anybody is attached it is stopped",
                      {{"node", std::to_string(backend.id)}});

@@ -143,6 +143,25 @@ TEST_F(Slots, TheSlotOfANodeThatLeftGoesWhenItIsNotUsedAnyMoreAndAForeignOneStay
         << ledger(cluster);
 }
 
+// The old primary is back before the other standby was re-pointed, which streams from it meanwhile.
+TEST_F(Slots, AStandbyKeepsNoSlotOfANodeThatFollowsThePrimary) {
+    lose_primary();
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_attached(cluster, 0);
+    expect_no_locks(cluster, 1);
+    ASSERT_EQ(slots_on(cluster, 0), "");
+    cluster.sql(0, "SELECT pg_create_physical_replication_slot('pgpool_node_2', true)");
+    cluster.sql(0, "SELECT pg_create_physical_replication_slot('mine', true)");
+    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 2);
+    EXPECT_EQ(slots_on(cluster, 0), "mine");
+    EXPECT_EQ(lines_with(cluster, {"event=dropped", "slot=pgpool_node_2 ", "server=" + on(0),
+                                   "why=\"its node streams from the primary\""}),
+              1)
+        << ledger(cluster);
+}
+
 TEST_F(Slots, AFailoverTellsOfForeignSlotsOnTheNewPrimaryAndDropsNone) {
     cluster.sql(1, "SELECT pg_create_physical_replication_slot('pgpool_node_7', true)");
     cluster.kill_postgres(0);
