@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "common/core/bytes.h"
 #include "common/core/error.h"
@@ -70,6 +69,9 @@ bool flag(std::string_view bytes, std::size_t offset, const char* name) {
     return value == 1;
 }
 
+// FLOATFORMAT_VALUE, 1234567.0. GCC 10 has no std::bit_cast.
+constexpr std::uint64_t ieee_1234567 = 0x4132D68700000000;
+
 }  // namespace
 
 ControlData parse_control_file(std::string_view bytes) {
@@ -84,8 +86,7 @@ ControlData parse_control_file(std::string_view bytes) {
     }
     // What the offsets above, and the pages of the WAL, rest on.
     if (little_endian<std::uint32_t>(bytes, at.max_align) != 8 ||
-        little_endian<std::uint64_t>(bytes, at.float_format) !=
-            std::bit_cast<std::uint64_t>(1234567.0) ||
+        little_endian<std::uint64_t>(bytes, at.float_format) != ieee_1234567 ||
         little_endian<std::uint32_t>(bytes, at.wal_page_size) != page_size) {
         fail("it is of a server that was built with another alignment or size of WAL pages");
     }
