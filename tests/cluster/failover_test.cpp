@@ -1,7 +1,6 @@
 // The primary goes: what failover_command does, seen by a client, by pgpool and by the servers.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -134,11 +133,6 @@ TEST(Failover, PrimaryAndTheNodeThatPgpoolProposesAreLostTogether) {
 }
 
 TEST(Failover, HostsOfPrimaryAndProposedNodeAreCutOffAndTheThirdTakesOverInTime) {
-    // Pgpool's main process connects to a silent node that it still counts as up for as long as the
-    // kernel tries, and waits for its replication check, which may stand in a query to one;
-    // docs/operations.md says to bound both.
-    ASSERT_TRUE(std::ofstream("/proc/sys/net/ipv4/tcp_syn_retries") << 2 << std::flush);
-    ASSERT_TRUE(std::ofstream("/proc/sys/net/ipv4/tcp_retries2") << 5 << std::flush);
     Cluster cluster;
     cluster.start();
     Writer writer(cluster);

@@ -241,9 +241,7 @@ void FaultMatrix::expect_whole() {
 }
 
 void FaultMatrix::run() {
-    // What docs/operations.md says about a host that is silent: it bounds pgpool's own waits.
-    set_tcp("syn_retries", 2);
-    set_tcp("retries2", 5);
+    // What docs/operations.md says about a host that vanishes in the middle of a recovery.
     set_tcp("keepalive_time", 5);
     set_tcp("keepalive_intvl", 1);
     set_tcp("keepalive_probes", 3);

@@ -321,10 +321,6 @@ void Soak::round() {
 }
 
 Figures Soak::run(double minutes) {
-    // As docs/operations.md has it: pgpool's own connects to a host that is gone, and its
-    // connections to one that goes.
-    std::ofstream("/proc/sys/net/ipv4/tcp_syn_retries") << "2";
-    std::ofstream("/proc/sys/net/ipv4/tcp_retries2") << "5";
     cluster_.start();
     cluster_.sql(0, kSchema);
     watch_ = std::make_unique<Watch>(cluster_);

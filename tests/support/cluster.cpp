@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "common/core/error.h"
 #include "tests/support/cluster_files.h"
@@ -220,6 +222,21 @@ void Cluster::start_hosts() {
     hub_->write_file(hooks_conf_path(), harness::hooks_conf(names), 0644);
     if (in_sandbox()) {
         install_home_files();
+        if (options_.with_pgpool) {
+            bound_waits_of_pgpool();
+        }
+    }
+}
+
+// As docs/operations.md has it: Pgpool-II's main process connects to a silent node that it still
+// counts as up, and waits for its replication check in the middle of a query to one, for as long as
+// the kernel tries.
+void Cluster::bound_waits_of_pgpool() {
+    for (const auto& [name, value] : {std::pair("syn_retries", 2), std::pair("retries2", 5)}) {
+        const std::string path = std::string("/proc/sys/net/ipv4/tcp_") + name;
+        if (!(std::ofstream(path) << value << std::flush)) {
+            throw HarnessError("cannot write " + path);
+        }
     }
 }
 

@@ -216,6 +216,7 @@ class Cluster {
     void create_nodes();  // data directories
     void write_pgpool_files() const;
     void install_home_files() const;
+    static void bound_waits_of_pgpool();
 
     ClusterOptions options_;
     Account account_;
