@@ -105,8 +105,10 @@ void Failover::doubt_refusal() {
     const auto witness = [&]() -> const ServerSeen* {
         for (const int node : standbys()) {
             const ServerFacts& facts = *find(node)->server;
-            if (facts.receiving && facts.sender_host == backend.host &&
-                facts.sender_port == backend.port) {
+            // PostgreSQL 10 does not tell from where: anywhere, then, as for the ladder.
+            if (facts.receiving &&
+                (facts.version < 110000 ||
+                 (facts.sender_host == backend.host && facts.sender_port == backend.port))) {
                 return find(node);
             }
         }

@@ -68,6 +68,15 @@ std::unique_ptr<PgConnection> wait_for_server(Target& target, Env& env, Deadline
 void settle_standby(PgConnection& standby, const Backend& backend, Env& env, Deadline deadline) {
     try {
         clear_standby_of_slots({standby, backend}, env, deadline);
+        // Whose they are is not known here; a standby of 16 and later may serve some itself.
+        for (const std::string& slot : unused_logical_slots(standby, deadline)) {
+            env.log.warn("a logical slot that nobody uses keeps back the WAL of this standby",
+                         {{"node", standby.label()},
+                          {"slot", slot},
+                          {"next", fmt::format("unless it is needed, run there: SELECT "
+                                               "pg_drop_replication_slot({})",
+                                               quote_sql_literal(slot))}});
+        }
     } catch (const Error& error) {
         env.log.warn("slots for other nodes stay on a standby and keep its WAL back",
                      {{"node", standby.label()}, {"why", error.what()}});

@@ -25,6 +25,13 @@ bool lost(const Error& error) {
     return error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timeout;
 }
 
+// A slot without restart_lsn holds nothing back. One that was invalidated never will again, and
+// nobody can use it: it may still show a restart_lsn (idle_replication_slot_timeout of 18).
+const char* sound_slot(int major) {
+    return major >= 13 ? "restart_lsn IS NOT NULL AND wal_status <> 'lost'"
+                       : "restart_lsn IS NOT NULL";
+}
+
 }  // namespace
 
 void create_slots(PgConnection& server, const std::vector<std::string>& slots, Deadline deadline,
@@ -35,14 +42,14 @@ void create_slots(PgConnection& server, const std::vector<std::string>& slots, D
     for (const std::string& slot : slots) {
         names += (names.empty() ? "" : ", ") + quote_sql_literal(slot);
     }
+    const std::string sound = sound_slot(server.major_version());
     const std::string present_sql = fmt::format(
-        "SELECT slot_name, slot_type = 'physical' AND NOT active AND restart_lsn IS NULL "
+        "SELECT slot_name, slot_type = 'physical' AND NOT active AND NOT ({}) "
         "FROM pg_replication_slots WHERE slot_name IN ({})",
-        names);
+        sound, names);
     std::set<std::string> before;
     for (const PgRow& row : server.query(present_sql, deadline)) {
         const std::string slot = row.at(0).value_or("");
-        // A slot without restart_lsn holds nothing back; one that lost its WAL never will again.
         if (row.at(1) == "t" && drop_slot(server, slot, deadline) == SlotDrop::dropped) {
             done.dropped.push_back(slot);
         } else {
@@ -74,8 +81,8 @@ void create_slots(PgConnection& server, const std::vector<std::string>& slots, D
     const auto missing =
         server.query(fmt::format("SELECT wanted FROM unnest(ARRAY[{}]::name[]) AS wanted WHERE "
                                  "wanted NOT IN (SELECT slot_name FROM pg_replication_slots "
-                                 "WHERE slot_type = 'physical' AND restart_lsn IS NOT NULL)",
-                                 names),
+                                 "WHERE slot_type = 'physical' AND {})",
+                                 names, sound),
                      deadline);
     if (!missing.empty()) {
         throw Error(ErrorKind::sql,
@@ -120,6 +127,19 @@ std::vector<std::string> drop_unused_node_slots(PgConnection& standby, Deadline 
         }
     }
     return dropped;
+}
+
+std::vector<std::string> unused_logical_slots(PgConnection& standby, Deadline deadline) {
+    std::vector<std::string> unused;
+    for (const PgRow& row : standby.query(
+             fmt::format("SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'logical' "
+                         "AND NOT active AND {}{}",
+                         sound_slot(standby.major_version()),
+                         standby.major_version() >= 17 ? " AND NOT synced" : ""),
+             deadline)) {
+        unused.push_back(row.at(0).value_or(""));
+    }
+    return unused;
 }
 
 bool slots_are_bounded(PgConnection& server, Deadline deadline) {

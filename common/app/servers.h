@@ -61,6 +61,10 @@ SlotDrop drop_slot(PgConnection& server, const std::string& slot, Deadline deadl
 // Slots for other nodes on a server that is a standby now. Nobody uses them, and they would keep
 // its WAL back until its disk is full. One in use is left alone. Returns those that went.
 std::vector<std::string> drop_unused_node_slots(PgConnection& standby, Deadline deadline);
+// Logical slots of its own that keep WAL back, and that nobody uses at the moment (17 and later
+// synchronize those of a primary: these are not meant). An old primary has them where it followed
+// without a rewind or a base backup, which would have left none.
+std::vector<std::string> unused_logical_slots(PgConnection& standby, Deadline deadline);
 // Whether a slot cannot keep back WAL without limit (13 and later, max_slot_wal_keep_size set).
 bool slots_are_bounded(PgConnection& server, Deadline deadline);
 

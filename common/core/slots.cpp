@@ -29,7 +29,7 @@ std::string drop_command(const std::string& slot) {
 
 std::string kept_text(const NodeSlot& slot) {
     if (slot.wal_status == "lost") {
-        return "has lost its WAL to max_slot_wal_keep_size and keeps none back";
+        return "has lost its WAL and keeps none back";
     }
     return "keeps back " + (slot.kept ? bytes_text(*slot.kept) : std::string("no WAL"));
 }

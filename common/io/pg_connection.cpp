@@ -204,6 +204,12 @@ PgConnection::Attempt PgConnection::try_once(const Conninfo& target, const std::
         attempt.answer.detail =
             fmt::format("PostgreSQL {} at {}", PQserverVersion(connection.get()) / 10000, label);
         attempt.answer.connection.reset(new PgConnection(std::move(connection), label));
+        try {
+            attempt.answer.connection->lift_limits(deadline);
+        } catch (const Error& error) {
+            const bool late = error.kind() == ErrorKind::timeout;
+            return {silent(error.message()), !late, late};
+        }
         return attempt;
     }
     const PgFailure failure = classify_connection_failure(PQerrorMessage(connection.get()));
@@ -214,6 +220,13 @@ PgConnection::Attempt PgConnection::try_once(const Conninfo& target, const std::
     attempt.answer.hint = connection_hint(failure, target);
     attempt.hung_up = failure.hung_up;
     return attempt;
+}
+
+// What kSessionOptions cannot say, since a server that does not know a name refuses the session.
+void PgConnection::lift_limits(Deadline deadline) {
+    if (server_version_ >= 170000) {
+        query("SET transaction_timeout = 0", deadline);
+    }
 }
 
 PgAnswer PgConnection::open(const Conninfo& target, const std::string& application_name,

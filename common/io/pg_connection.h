@@ -80,6 +80,7 @@ class PgConnection {
     using Handle = std::unique_ptr<pg_conn, Closer>;
     struct Attempt;
     PgConnection(Handle connection, std::string label);
+    void lift_limits(Deadline deadline);
     static Attempt try_once(const Conninfo& target, const std::string& label, Deadline deadline);
     void send(const std::string& sql, Deadline deadline);
     PgOutcome receive(Deadline deadline);

@@ -178,6 +178,29 @@ TEST_F(Follow, ACleanlyStoppedOldPrimaryFollowsWithoutARewind) {
     expect_not_diverged(0);
 }
 
+class LogicalSlots : public ByHandTest {
+  protected:
+    static ClusterOptions options() {
+        ClusterOptions options = by_hand();
+        options.postgres_settings["wal_level"] = "logical";
+        return options;
+    }
+    LogicalSlots() : ByHandTest(options()) {}
+};
+
+TEST_F(LogicalSlots, OfAnOldPrimaryThatNeedsNoRewindAreTold) {
+    cluster.sql(0, "SELECT pg_create_logical_replication_slot('for_reports', 'pgoutput')");
+    cluster.wait_until([&] { return cluster.streaming_problem(1).empty(); }, seconds(10), "node 1");
+    cluster.stop_postgres(0);
+    promote_one(cluster);
+    EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
+    expect_streaming(cluster, 0);
+    expect_history(cluster, "rule=R06");
+    expect_history(cluster, "slot=for_reports");
+    expect_history(cluster, "pg_drop_replication_slot('for_reports')");
+    EXPECT_EQ(cluster.sql_value(0, "SELECT count(*) FROM pg_replication_slots"), "1");
+}
+
 TEST_F(Follow, AnOldPrimaryKilledWithDivergedRowsIsRewound) {
     diverge();
     cluster.kill_postgres(0);

@@ -120,8 +120,8 @@ TEST(Slots, L07WhatADeadNodeKeepsBackIsToldWithItsBound) {
     world.slots[0].kept = std::nullopt;
     world.slots[0].wal_status = "lost";
     EXPECT_EQ(judge(world).text,
-              "slot pgpool_node_2 has lost its WAL to max_slot_wal_keep_size and keeps none back "
-              "for node 2, which is down; max_slot_wal_keep_size bounds it at 2 GB");
+              "slot pgpool_node_2 has lost its WAL and keeps none back for node 2, which is down; "
+              "max_slot_wal_keep_size bounds it at 2 GB");
 }
 
 TEST(Slots, L08WhatNothingBoundsIsToldWithTheCommand) {
