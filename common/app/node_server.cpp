@@ -1,8 +1,7 @@
 // Stopping and starting the server of a node.
 #include <fmt/format.h>
 
-#include "common/app/node_steps.h"
-#include "common/core/server_control.h"
+#include "common/app/node_unit.h"
 
 namespace hooks {
 namespace {
@@ -29,13 +28,6 @@ for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 echo "a process takes no SIGKILL: it hangs in the kernel" >&2
 exit 1
-)sh";
-
-// PGDATA, then a command
-constexpr std::string_view control_script = R"sh(
-export PGDATA="$1" LC_ALL=C
-shift
-exec "$@"
 )sh";
 
 // PGDATA, WORK, whether to wait (yes or no), then a command. setsid and /dev/null: neither the
@@ -125,12 +117,6 @@ std::string whole_seconds(std::chrono::milliseconds span) {
         std::max<std::int64_t>(1, std::chrono::duration_cast<seconds>(span).count()));
 }
 
-ServerLayout layout_of(const Target& target) {
-    return {target.directory(),           target.report.bin_dir,
-            target.report.systemd_unit,   target.report.debian_cluster,
-            target.options.start_command, target.options.stop_command};
-}
-
 std::vector<std::string> with_words(std::vector<std::string> arguments,
                                     const ControlCommand& command) {
     arguments.insert(arguments.end(), command.words.begin(), command.words.end());
@@ -141,6 +127,7 @@ std::vector<std::string> with_words(std::vector<std::string> arguments,
 std::string stop_once(Target& target, const std::string& mode, std::chrono::milliseconds share,
                       Deadline deadline) {
     if (mode == "kill") {
+        begin_stop_of_unit(target, deadline.within(share / 2));
         const Outcome outcome =
             target.node->run_script(kill_script, {target.directory()}, deadline);
         return outcome.ok() ? "" : outcome.describe();
@@ -154,9 +141,9 @@ std::string stop_once(Target& target, const std::string& mode, std::chrono::mill
         // A systemctl that hangs must leave the time for the next one.
         const bool by_unit = command.by == ControlBy::systemd;
         try {
-            const Outcome outcome =
-                target.node->run_script(control_script, with_words({target.directory()}, command),
-                                        by_unit ? deadline.within(share / 2) : deadline);
+            const Outcome outcome = by_unit
+                                        ? stop_by_unit(target, command, deadline.within(share / 2))
+                                        : run_control(target, command.words, deadline);
             said = outcome.ok() ? fmt::format("{} says that it stopped", to_string(command.by))
                                 : outcome.describe();
         } catch (const Error& error) {
@@ -169,70 +156,7 @@ std::string stop_once(Target& target, const std::string& mode, std::chrono::mill
     return said;
 }
 
-Error not_permitted(const Target& target, const std::string& said) {
-    return Error(ErrorKind::refused,
-                 fmt::format("{}: {} runs the server in {}, and {} may not start and stop it: {}",
-                             target.node->label(), target.report.systemd_unit, target.directory(),
-                             target.report.user, said),
-                 how_to_permit(layout_of(target), target.report.user));
-}
-
-// A start of which systemd has not seen the end goes on without us.
-constexpr seconds unit_patience{30};
-
-// Throws Error{refused} where systemd lets nobody.
-Outcome start_by_unit(Target& target, const std::vector<ControlCommand>& commands, Env& env,
-                      Deadline deadline) {
-    std::string said;
-    for (const ControlCommand& command : commands) {
-        Outcome outcome;
-        try {
-            outcome =
-                target.node->run_script(control_script, with_words({target.directory()}, command),
-                                        deadline.within(unit_patience));
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::timeout || deadline.expired()) {
-                throw;
-            }
-            outcome.exit_code = 0;
-        }
-        if (!is_denial(outcome.exit_code, outcome.err)) {
-            return outcome;
-        }
-        said += (said.empty() ? "" : "; ") + outcome.describe();
-        env.log.debug("not allowed to ask systemd",
-                      {{"node", target.node->label()}, {"said", outcome.describe()}});
-    }
-    throw not_permitted(target, said);
-}
-
 }  // namespace
-
-void check_unit_may_be_started(Target& target, Deadline deadline) {
-    if (target.report.systemd_unit.empty() || !target.options.start_command.empty()) {
-        return;
-    }
-    const auto run = [&](const std::vector<std::string>& words) {
-        return target.node->run_script(control_script,
-                                       with_words({target.directory()}, {{}, words}),
-                                       deadline.within(unit_patience));
-    };
-    std::string state =
-        run({"systemctl", "show", "-p", "ActiveState", "--", target.report.systemd_unit}).out;
-    state = state.substr(state.find('=') + 1);
-    state = state.substr(0, state.find('\n'));
-    std::string said;
-    for (const ControlCommand& command : permission_probes(layout_of(target), state)) {
-        const Outcome outcome = run(command.words);
-        if (!is_denial(outcome.exit_code, outcome.err)) {
-            return;
-        }
-        said += (said.empty() ? "" : "; ") + outcome.describe();
-    }
-    if (!said.empty()) {
-        throw not_permitted(target, said);
-    }
-}
 
 bool server_is_running(Target& target, Deadline deadline) {
     look_at_files(target, target.report.major, deadline);
@@ -273,18 +197,19 @@ void stop_server(Target& target, Env& env, Deadline deadline) {
 }
 
 void start_server(Target& target, Env& env, Deadline deadline, StartWhere where) {
+    const bool anywhere = where == StartWhere::anywhere;
+    if (!anywhere) {
+        know_unit(target, deadline);
+    }
     const ServerLayout layout = layout_of(target);
-    std::vector<ControlCommand> commands = start_commands(layout);
     Outcome outcome;
-    ControlCommand command = commands.front();
+    ControlCommand command = start_commands(layout).front();
     if (command.by == ControlBy::systemd) {
-        const bool anywhere = where == StartWhere::anywhere;
         std::string why;
         std::string next;
         try {
-            outcome =
-                start_by_unit(target, commands, env,
-                              anywhere ? deadline.within(deadline.remaining() / 3) : deadline);
+            outcome = start_by_unit(
+                target, env, anywhere ? deadline.within(deadline.remaining() / 3) : deadline);
             if (anywhere && !outcome.ok() && !server_is_running(target, deadline)) {
                 why = outcome.describe();
             }

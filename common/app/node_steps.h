@@ -80,8 +80,12 @@ void look_at_wal(Target& target, Deadline deadline);
 void stop_server(Target& target, Env& env, Deadline deadline);
 
 // Where a unit runs the server: Error{refused}, with what to permit, when systemd would not let us
-// start it. For before it is stopped, rewound or rebuilt.
-void check_unit_may_be_started(Target& target, Deadline deadline);
+// start it, or does not tell whether there is a unit. For before it is stopped, rewound or rebuilt.
+void check_unit_may_be_started(Target& target, Env& env, Deadline deadline);
+// For before the files of a stopped server are changed: a unit that is not stopped may start it at
+// any moment (Restart=). True when that was so: the files may be others by now, look again.
+// Throws as the above.
+bool put_unit_to_rest(Target& target, Env& env, Deadline deadline);
 
 // Where a server may run that a systemd unit is there for.
 enum class StartWhere {

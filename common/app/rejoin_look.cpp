@@ -184,7 +184,11 @@ Decision Rejoin::decide() {
     // A primary too many is stopped whether or not it can be started again.
     const bool serves_as_primary = target.running && (!target.was_primary || *target.was_primary);
     if (!serves_as_primary && needs_a_start(decision)) {
-        check_unit_may_be_started(target_, quick());
+        check_unit_may_be_started(target_, env_, quick());
+    }
+    if (!target.running && !env_.dry_run && std::holds_alternative<Plan>(decision) &&
+        put_unit_to_rest(target_, env_, quick())) {
+        throw LookAnew{};
     }
     return decision;
 }

@@ -128,16 +128,35 @@ if [ -n "$here" ]; then say directory "$here"; fi
 # Debian: the configuration is there whatever lies in PGDATA.
 systemd=
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then systemd=yes; fi
-show() { LC_ALL=C timeout -k 1 5 systemctl show -p "$1" -- "$2" 2>/dev/null; }
+ask() { LC_ALL=C timeout -k 1 5 systemctl show -p "$@"; }
+unknown() { say unit_unknown "$1: exit code $2, $(printf %s "${3:-no output}" | tr '\n' ' ')"; }
+# UNIT. What is no name of a unit fails as well, but then systemd answers; 2 where it does not.
+loaded() {
+    for attempt in 1 2; do
+        status=0
+        shown=$(ask LoadState -- "$1" 2>&1) || status=$?
+        case $shown in
+            *LoadState=loaded*) return 0 ;;
+            *LoadState=*) return 1 ;;
+        esac
+        if [ "$status" -ge 124 ] || ! ask Version 2>/dev/null | grep -q '^Version='; then
+            unknown "systemctl show -p LoadState $1" "$status" "$shown"
+            return 2
+        fi
+    done
+    return 1
+}
 if ls -d /etc/postgresql/*/* >/dev/null 2>&1 && command -v pg_lsclusters >/dev/null 2>&1; then
     # It asks each server on its socket whether it is there.
-    timeout -k 1 5 pg_lsclusters -h 2>/dev/null | while read -r v name _ _ _ place; do
+    status=0
+    clusters=$(timeout -k 1 5 pg_lsclusters -h 2>/dev/null) || status=$?
+    if [ -n "$systemd" ] && [ "$status" -ge 124 ]; then unknown pg_lsclusters "$status" ''; fi
+    printf '%s\n' "$clusters" | while read -r v name _ _ _ place; do
         case $place in "$pgdata "* | "${here:-$pgdata} "*) ;; *) continue ;; esac
         say debian_cluster "$v/$name"
         say config_file "/etc/postgresql/$v/$name/postgresql.conf"
         say server_log "$(printf %s "${place##* }")"
-        if [ -n "$systemd" ] &&
-            [ "$(show LoadState "postgresql@$v-$name.service")" = "LoadState=loaded" ]; then
+        if [ -n "$systemd" ] && loaded "postgresql@$v-$name.service"; then
             say debian_unit "postgresql@$v-$name.service"
         fi
     done
@@ -148,8 +167,14 @@ if [ -n "$systemd" ]; then
         grep -lsF -e "$pgdata" -e "${here:-$pgdata}" -- "$place"/systemd/system/*.service \
             "$place"/systemd/system/*.service.d/*.conf || true
     done | sed -e 's,\.d/[^/]*$,,' -e 's,.*/,,' | sort -u | while read -r unit; do
-        if [ "$(show LoadState "$unit")" = "LoadState=loaded" ]; then
-            say unit "$unit: $(show Environment "$unit" | tr '\n' ' ')$(show ExecStart "$unit" | tr '\n' ' ')"
+        is=0
+        loaded "$unit" || is=$?
+        case $is in 1) continue ;; 2) break ;; esac
+        if environment=$(ask Environment -- "$unit" 2>/dev/null) &&
+            command=$(ask ExecStart -- "$unit" 2>/dev/null); then
+            say unit "$unit: $(printf '%s\n' "$environment" "$command" | tr '\n' ' ')"
+        else
+            unknown "systemctl show -p ExecStart $unit" 1 ''
         fi
     done
 fi
@@ -314,6 +339,8 @@ NodeReport parse_node_report(std::string_view output) {
             report.server_log = value;
         } else if (key == "debian_unit") {
             report.systemd_unit = value;
+        } else if (key == "unit_unknown") {
+            report.unit_unknown = value;
         } else if (key == "directory") {
             directories.push_back(value);
         } else if (key == "unit") {
@@ -338,6 +365,9 @@ NodeReport parse_node_report(std::string_view output) {
     }
     if (report.systemd_unit.empty()) {
         report.systemd_unit = unit_of_directory(units, directories);
+    }
+    if (!report.systemd_unit.empty()) {
+        report.unit_unknown.clear();
     }
     if (report.data_directory) {
         if (report.bin_dir.empty()) {

@@ -123,12 +123,12 @@ std::vector<ControlCommand> start_commands(const ServerLayout& layout) {
 
 std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::string_view mode,
                                           std::string_view seconds) {
-    std::vector<ControlCommand> commands;
     if (mode == "fast" && !layout.stop_command.empty()) {
         return {{ControlBy::configured, {"/bin/sh", "-c", layout.stop_command}}};
     }
-    if (mode == "fast" && !layout.systemd_unit.empty()) {
-        ask_systemd(commands, layout, "stop");
+    std::vector<ControlCommand> commands;
+    if (mode == "fast") {
+        commands = unit_stop_commands(layout);
     }
     const std::string how(mode);
     const std::string wait(seconds);
@@ -144,15 +144,44 @@ std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::strin
     return commands;
 }
 
-std::vector<ControlCommand> permission_probes(const ServerLayout& layout, std::string_view state) {
+std::vector<ControlCommand> unit_stop_commands(const ServerLayout& layout) {
+    std::vector<ControlCommand> commands;
+    if (!layout.systemd_unit.empty()) {
+        ask_systemd(commands, layout, "stop");
+    }
+    return commands;
+}
+
+const std::vector<std::string> unit_state_words = {"show", "-p",      "ActiveState",
+                                                   "-p",   "MainPID", "--"};
+
+UnitState parse_unit_state(std::string_view shown) {
+    const auto value_of = [shown](std::string_view name) {
+        const std::size_t at = shown.find(name);
+        if (at == std::string_view::npos) {
+            return std::string_view();
+        }
+        const std::string_view value = shown.substr(at + name.size());
+        return value.substr(0, value.find('\n'));
+    };
+    const std::string_view pid = value_of("MainPID=");
+    return {std::string(value_of("ActiveState=")), !pid.empty() && pid != "0"};
+}
+
+std::vector<ControlCommand> permission_probes(const ServerLayout& layout, const UnitState& state,
+                                              bool runs) {
     std::vector<ControlCommand> commands;
     if (!layout.start_command.empty() || layout.systemd_unit.empty()) {
         return commands;
     }
-    if (state == "active" || state == "activating" || state == "reloading") {
-        ask_systemd(commands, layout, "start");
-    } else if (state == "inactive" || state == "failed") {
+    if (state.at_rest()) {
         ask_systemd(commands, layout, "stop");
+        // Units that are bound to this one may be active all the same.
+        commands.front().words.insert(commands.front().words.begin() + 1,
+                                      "--job-mode=ignore-dependencies");
+    } else if (runs && (state.active == "active" || state.active == "activating" ||
+                        state.active == "reloading")) {
+        ask_systemd(commands, layout, "start");
     }
     return commands;
 }

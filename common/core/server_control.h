@@ -39,10 +39,25 @@ ControlCommand start_without_unit(const ServerLayout& layout);
 std::vector<ControlCommand> stop_commands(const ServerLayout& layout, std::string_view mode,
                                           std::string_view seconds);
 
+// Of those, what asks systemd; empty without a unit.
+std::vector<ControlCommand> unit_stop_commands(const ServerLayout& layout);
+
+// What systemctl shows of a unit; empty and 0 where it shows nothing.
+struct UnitState {
+    std::string active;  // its ActiveState
+    bool main_process = false;
+
+    bool at_rest() const { return active == "inactive" || active == "failed"; }
+};
+extern const std::vector<std::string> unit_state_words;  // of systemctl; the unit comes after them
+UnitState parse_unit_state(std::string_view shown);
+
 // To learn whether systemd lets us start and stop the unit, before anything is stopped or rebuilt
 // that it would have to start: asks for what is so already, which changes nothing. The next one
-// only after a denial. `state`: its ActiveState. Empty where there is nothing harmless to ask for.
-std::vector<ControlCommand> permission_probes(const ServerLayout& layout, std::string_view state);
+// only after a denial. `runs`: whether a server does. Empty where there is nothing harmless to ask
+// for: a unit that is about to start its server again would do so at once.
+std::vector<ControlCommand> permission_probes(const ServerLayout& layout, const UnitState& state,
+                                              bool runs);
 
 // Whether systemctl or sudo refused to ask systemd, as opposed to a unit that failed.
 bool is_denial(int exit_code, std::string_view said);

@@ -138,24 +138,43 @@ TEST(ServerControl, ARefusalIsToldFromAFailure) {
 // Only what is so already is asked for: a start of a server that is stopped, or the other way
 // round, would come before its time.
 TEST(ServerControl, ThePermissionIsTriedWithoutAnEffect) {
-    const auto verbs = [](const ServerLayout& layout, const char* state) {
+    const auto verbs = [](const ServerLayout& layout, const char* state, bool runs = true) {
         std::string out;
-        for (const ControlCommand& command : permission_probes(layout, state)) {
+        for (const ControlCommand& command : permission_probes(layout, {state, runs}, runs)) {
             out += command.words.at(command.words.size() - 2) + " ";
         }
         return out;
     };
     for (const char* up : {"active", "activating", "reloading"}) {
         EXPECT_EQ(verbs(red_hat(), up), "start start ") << up;
+        EXPECT_EQ(verbs(red_hat(), up, false), "") << up << ": it would be started at once";
     }
     EXPECT_EQ(verbs(red_hat(), "inactive"), "stop stop ");
     EXPECT_EQ(verbs(red_hat(), "failed"), "stop stop ");
+    EXPECT_EQ(verbs(red_hat(), "failed", false), "stop stop ");
+    EXPECT_EQ(text(permission_probes(red_hat(), {"inactive", false}, false)),
+              "systemd: systemctl --job-mode=ignore-dependencies --no-ask-password stop "
+              "postgresql-15.service\n"
+              "systemd: sudo -n systemctl stop postgresql-15.service\n");
     EXPECT_EQ(verbs(red_hat(), "deactivating"), "");
     EXPECT_EQ(verbs(red_hat(), ""), "");
     ServerLayout configured = red_hat();
     configured.start_command = "start it";
     EXPECT_EQ(verbs(configured, "active"), "");
     EXPECT_EQ(verbs(ServerLayout{"/srv/pg", "/usr/bin", "", "", "", ""}, "active"), "");
+}
+
+TEST(ServerControl, TheStateOfAUnitIsReadInAnyOrder) {
+    const UnitState runs = parse_unit_state("MainPID=4711\nActiveState=active\n");
+    EXPECT_EQ(runs.active, "active");
+    EXPECT_TRUE(runs.main_process);
+    const UnitState exited = parse_unit_state("ActiveState=active\nMainPID=0\n");
+    EXPECT_EQ(exited.active, "active");
+    EXPECT_FALSE(exited.main_process);
+    EXPECT_FALSE(exited.at_rest());
+    EXPECT_TRUE(parse_unit_state("ActiveState=failed\nMainPID=0\n").at_rest());
+    EXPECT_EQ(parse_unit_state("").active, "");
+    EXPECT_FALSE(parse_unit_state("").at_rest());
 }
 
 TEST(ServerControl, TellsWhatToPermit) {
@@ -225,6 +244,18 @@ TEST(ServerControl, TheReportNamesTheUnit) {
         std::string(pgdg) + "\nend: report\n");
     EXPECT_EQ(report.systemd_unit, "postgresql@15-main.service");
     EXPECT_EQ(report.server_log, "/var/log/postgresql/x.log");
+}
+
+TEST(ServerControl, ThatSystemdDidNotAnswerCountsOnlyWhereNoUnitIsKnown) {
+    const std::string silent = "unit_unknown: systemctl show -p LoadState x.service: exit code 1\n";
+    const NodeReport unknown = parse_node_report("user: pg\n" + silent + "end: report\n");
+    EXPECT_EQ(unknown.systemd_unit, "");
+    EXPECT_EQ(unknown.unit_unknown, "systemctl show -p LoadState x.service: exit code 1");
+    const NodeReport known = parse_node_report(
+        "user: pg\n" + silent + "directory: /var/lib/pgsql/15/data\nunit: " + std::string(pgdg) +
+        "\nend: report\n");
+    EXPECT_EQ(known.systemd_unit, "postgresql-15.service");
+    EXPECT_EQ(known.unit_unknown, "");
 }
 
 }  // namespace
