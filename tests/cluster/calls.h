@@ -50,6 +50,24 @@ inline void expect_no_locks(const Cluster& cluster, int primary) {
         std::chrono::seconds(10), "the locks go");
 }
 
+// The calls of a switchover: the primary is shut down by them, and every node follows the new one.
+inline void switch_over(const Cluster& cluster, int from, int to) {
+    const Outcome outcome = call(cluster, "failover_command", from, to, from);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_FALSE(cluster.postgres_runs(from));
+    for (int node = 0; node < cluster.size(); ++node) {
+        if (node != to) {
+            const Outcome followed = call(cluster, "follow_primary_command", node, to, from);
+            EXPECT_EQ(followed.exit_code, 0) << followed.err;
+        }
+    }
+    for (int node = 0; node < cluster.size(); ++node) {
+        if (node != to) {
+            expect_streaming(cluster, node, std::chrono::seconds(60));
+        }
+    }
+}
+
 // A standby that receives nothing more: what the primary commits from now on, it does not have.
 inline void cut_replication(const Cluster& cluster, int node) {
     cluster.sql(node, "ALTER SYSTEM SET primary_conninfo = ''");

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "tests/cluster/calls.h"
+#include "tests/support/stories.h"
 
 namespace hooks::harness {
 namespace {
@@ -42,22 +43,13 @@ TEST_F(BlankInPgdata, FailoverAndFollowWorkByEveryWay) {
     expect_not_diverged(0);
     EXPECT_FALSE(std::filesystem::exists(cluster.data_directory(0) + ".pgpool-hooks/previous"));
 
-    const Outcome switched = call(cluster, "failover_command", 1, 0, 1);
-    EXPECT_EQ(switched.exit_code, 0) << switched.err;
-    EXPECT_FALSE(cluster.postgres_runs(1));
-    EXPECT_EQ(call(cluster, "follow_primary_command", 1, 0, 1).exit_code, 0);
-    EXPECT_EQ(call(cluster, "follow_primary_command", 2, 0, 1).exit_code, 0);
-    expect_streaming(cluster, 1, seconds(60));
-    expect_streaming(cluster, 2);
+    switch_over(cluster, 1, 0);
 }
 
 // Pgpool's extension calls PGDATA/pgpool_remote_start without quotes. The first stage is done by
 // then; whoever calls follow_primary_command has the node back.
 TEST_F(BlankInPgdata, PcpRecoveryNodeStopsShortOfTheStart) {
-    cluster.kill_postgres(2);
-    cluster.wipe(2);
-    cluster.wait_until([&] { return !cluster.pool_status().at(2).attached(); }, seconds(30),
-                       "pgpool sees the loss");
+    wipe_out(cluster, 2);
     cluster.wait_until(
         [&] {
             const Outcome outcome = cluster.pcp("pcp_recovery_node", {"2"});

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cluster/calls.h"
+#include "tests/support/stories.h"
 
 namespace hooks::harness {
 namespace {
@@ -36,10 +37,7 @@ class Reaching : public ByHandTest {
         expect_not_diverged(0);
         expect_attached(cluster, 0);
 
-        cluster.kill_postgres(2);
-        cluster.wipe(2);
-        cluster.wait_until([&] { return !cluster.pool_status().at(2).attached(); }, seconds(30),
-                           "pgpool sees the loss");
+        wipe_out(cluster, 2);
         recover(2);
     }
     void recover(int node) {
@@ -203,19 +201,10 @@ class OneMachine : public Reaching {
             cluster.kill_sshd(node);
         }
     }
-    void expect_switchover_works() {
-        const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
-        EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-        EXPECT_FALSE(cluster.postgres_runs(0));
-        EXPECT_EQ(call(cluster, "follow_primary_command", 0, 1, 0).exit_code, 0);
-        EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
-        expect_streaming(cluster, 0, seconds(60));
-        expect_streaming(cluster, 2);
-    }
 };
 
 TEST_F(OneMachine, NeedsNoSsh) {
-    expect_switchover_works();
+    switch_over(cluster, 0, 1);
     cluster.stop_postgres(2);
     cluster.wipe(2);
     EXPECT_EQ(call(cluster, "follow_primary_command", 2, 1, 0).exit_code, 0);
@@ -243,7 +232,7 @@ TEST_F(Sockets, AreAsGoodAsAddressesOnOneMachine) {
 // A socket is on this machine whatever local_nodes says.
 TEST_F(Sockets, NeedNoSshEither) {
     shell("echo \"local_nodes = 'off'\" >>" + cluster.hooks_conf_path());
-    expect_switchover_works();
+    switch_over(cluster, 0, 1);
 }
 
 }  // namespace

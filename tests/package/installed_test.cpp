@@ -5,6 +5,7 @@
 #include "common/core/conf_file.h"
 #include "tests/support/checks.h"
 #include "tests/support/cluster.h"
+#include "tests/support/stories.h"
 #include "tests/support/writer.h"
 
 namespace hooks::harness {
@@ -64,27 +65,14 @@ class Installed : public testing::Test {
 };
 
 TEST_F(Installed, ThePrimaryIsKilledAndEveryNodeIsAStandbyAgain) {
-    cluster.kill_postgres(0);
-    writer.wait_for_commits(20);
-    EXPECT_EQ(cluster.primary(), 1) << cluster.dump();
-    for (const int node : {2, 0}) {
-        expect_streaming(cluster, node);
-        expect_attached(cluster, node);
-    }
+    expect_primary_is_replaced(cluster, writer);
     expect_history("failover_command", "rule=F05");
     expect_history("follow_primary_command", "exit=0");
 }
 
 TEST_F(Installed, AWipedNodeIsBroughtBackByPcpRecoveryNode) {
-    cluster.kill_postgres(2);
-    cluster.wipe(2);
-    cluster.wait_until([&] { return !cluster.pool_status().at(2).attached(); }, seconds(30),
-                       "pgpool sees the loss");
-    const Outcome outcome = cluster.pcp("pcp_recovery_node", {"2"});
-    EXPECT_NE((outcome.out + outcome.err).find("Command Successful"), std::string::npos)
-        << outcome.out << outcome.err << cluster.dump();
-    EXPECT_EQ(cluster.streaming_problem(2), "") << cluster.dump();
-    expect_attached(cluster, 2);
+    wipe_out(cluster, 2);
+    expect_recovered(cluster, 2);
     expect_history("recovery_1st_stage", "exit=0");
     expect_history("pgpool_remote_start", "exit=0");
 }
