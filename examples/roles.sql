@@ -8,14 +8,16 @@
 -- again after pg_upgrade or when this file has changed; it may be run any number of times.
 -- Another name: psql -v role=NAME.
 --
--- On PostgreSQL 15 and later the hooks need no superuser. Before, they do:
+-- The hooks need no superuser for failover, follow, rejoin, online recovery and switchover on any
+-- version from 10 on. What they do in another way, or not at all, before 15:
 --
---   12 to 14   to re-point a running standby by a reload, to hold walreceivers and restore_command
---              for the vote, and for relax_synchronous: ALTER SYSTEM cannot be granted. To ask for a
---              checkpoint before a rewind: without, they wait for the one of the promotion. What is
---              below is enough for the inspection, the promotion, rewinds and base backups.
---   10, 11     for all but inspection and slots: there is no pg_promote() to grant, recovery.conf is
---              a file, and on 10 the functions that read files cannot be granted.
+--   10 to 14   ALTER SYSTEM cannot be granted. A running standby is re-pointed by a restart, which
+--              needs ssh, also on 13 and 14. Walreceivers and restore_command are not held for the
+--              vote (a restore_command that hangs is found by ssh, and the server started without
+--              it). relax_synchronous does nothing but warn.
+--   10, 11     There is no pg_promote() to grant: pg_ctl promotes, by ssh, for a superuser, too.
+--   10         The functions that read files cannot be granted: in place of a rewind comes a base
+--              backup. Histories of timelines are read as a standby reads them.
 --
 -- Superusers all the same: recovery_user of pgpool.conf, since pgpool_recovery() and
 -- pgpool_remote_start() of Pgpool-II check for one, and who creates that extension.
@@ -27,6 +29,8 @@
 
 \if :{?role} \else \set role pgpool_hooks \endif
 SELECT current_setting('server_version_num')::int >= 110000 AS from_11,
+       current_setting('server_version_num')::int BETWEEN 110000 AND 139999 AS from_11_to_13,
+       current_setting('server_version_num')::int < 150000 AS before_15,
        current_setting('server_version_num')::int >= 120000 AS from_12,
        current_setting('server_version_num')::int >= 150000 AS from_15,
        current_setting('server_version_num')::int >= 160000 AS from_16,
@@ -52,8 +56,18 @@ GRANT EXECUTE ON FUNCTION pg_show_all_file_settings() TO :"role";
 GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
       pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO :"role";
 \endif
+\if :from_11_to_13
+-- pg_rewind notes there what it wants to read.
+GRANT TEMPORARY ON DATABASE :"DBNAME" TO :"role";
+\endif
 \if :from_12
 GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO :"role";
+\endif
+\if :before_15
+-- An immediate checkpoint, before a rewind and before the primary is shut down for a switchover:
+-- CHECKPOINT cannot be granted, the begin of a base backup, which is one, can.
+GRANT EXECUTE ON FUNCTION pg_start_backup(text, boolean, boolean), pg_stop_backup(boolean, boolean)
+      TO :"role";
 \endif
 \if :from_15
 GRANT pg_checkpoint TO :"role";

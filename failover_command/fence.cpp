@@ -162,12 +162,11 @@ void Failover::stop_old_primary(int node) {
 }
 
 // The shutdown has a few seconds; a checkpoint of its own that takes longer would turn it into a
-// crash. Best effort: below 15 only a superuser may.
+// crash. Best effort.
 void Failover::checkpoint_before_stop(int node) {
     try {
-        const PgOutcome outcome =
-            connection_to(looks_, node)
-                ->execute("CHECKPOINT", env_.deadline.within(env_.deadline.remaining() / 4));
+        const PgOutcome outcome = checkpoint(*connection_to(looks_, node),
+                                             env_.deadline.within(env_.deadline.remaining() / 4));
         if (!outcome.ok) {
             env_.log.debug("no checkpoint before the shutdown", {{"why", outcome.message}});
         }

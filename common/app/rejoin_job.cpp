@@ -51,7 +51,7 @@ bool Rejoin::perform(const Step& step) {
     } else if (std::holds_alternative<LookAgain>(step)) {
         return false;
     } else if (std::holds_alternative<Checkpoint>(step)) {
-        checkpoint_on_new_timeline(*primary_, quick());
+        checkpoint_on_new_timeline(*primary_, env_, quick());
     } else if (std::holds_alternative<SettleCrash>(step)) {
         rewinding_ = true;
         settle_crash(target_, env_, copy_deadline_);

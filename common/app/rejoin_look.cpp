@@ -149,6 +149,12 @@ Decision Rejoin::decide() {
         primary_.expect(*source_);
     };
     look_at_source();
+    if (source_->major < 11 && policy_.rewind_obstacle.empty() &&
+        !is_superuser(*primary_, quick())) {
+        policy_.rewind_obstacle =
+            "pg_rewind before PostgreSQL 11 reads as a superuser only, which "
+            "postgres_user is not";
+    }
     const TargetFacts target = env_.timings.measure("inspect", [&] {
         return in_context("looking at the node", [&] { return look_when_reachable(); });
     });

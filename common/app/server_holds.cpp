@@ -75,8 +75,7 @@ bool enough_stream(PgConnection& server, std::string_view setting, Deadline dead
 void quiet_log(PgConnection& server, Deadline deadline) {
     // A statement that fails is logged whole, unless that is turned off too. Each by itself: only a
     // superuser, or who was granted it, may say so, and nobody else is stopped by it.
-    if (server.major_version() < 15 &&
-        server.value("SELECT current_setting('is_superuser')", deadline) != "on") {
+    if (server.major_version() < 15 && !is_superuser(server, deadline)) {
         return;  // nobody can be granted it there, and each refusal is a line in the server's log
     }
     struct Quiet {

@@ -220,17 +220,34 @@ Promotion promote(PgConnection& server, TimelineId before, Deadline deadline) {
     return wait_for_promotion(server, before, deadline);
 }
 
-void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline) {
+PgOutcome checkpoint(PgConnection& primary, Deadline deadline) {
+    if (primary.major_version() >= 15 || is_superuser(primary, deadline)) {
+        return primary.execute("CHECKPOINT", deadline);
+    }
+    // A base backup begins with an immediate checkpoint, and to begin one can be granted. It is no
+    // exclusive one, so it is in nobody's way, and ends with this session at the latest.
+    PgOutcome begun = primary.execute(
+        "SELECT pg_start_backup('checkpoint for pgpool-hooks', true, false)", deadline);
+    if (begun.ok) {
+        primary.query("SELECT pg_stop_backup(false, false)", deadline);
+    }
+    return begun;
+}
+
+void checkpoint_on_new_timeline(PgConnection& primary, Env& env, Deadline deadline) {
     constexpr const char* shown =
         "SELECT (SELECT timeline_id FROM pg_control_checkpoint()) = "
         "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int";
     if (primary.value(shown, deadline) == "t") {
         return;
     }
-    // A role that may not ask for one waits for that of the promotion, which takes its time.
-    const PgOutcome asked = primary.execute("CHECKPOINT", deadline);
+    const PgOutcome asked = checkpoint(primary, deadline);
     if (!asked.ok && asked.sqlstate != "42501") {
         throw Error(ErrorKind::sql, fmt::format("{}: {}", primary.label(), asked.message));
+    }
+    if (!asked.ok) {
+        env.log.warn("waiting for the checkpoint of the promotion: none may be asked for",
+                     {{"node", primary.label()}, {"why", asked.message}});
     }
     while (primary.value(shown, deadline) != "t") {
         if (deadline.expired()) {

@@ -105,6 +105,10 @@ ServerLook look(const Backend& backend, const Env& env, Deadline deadline) {
 
 }  // namespace
 
+bool is_superuser(PgConnection& server, Deadline deadline) {
+    return server.value("SELECT current_setting('is_superuser')", deadline) == "on";
+}
+
 std::string session_name(const Env& env) {
     char host[256] = {};
     ::gethostname(host, sizeof(host) - 1);
@@ -242,9 +246,32 @@ std::string settings_short_of_primary(PgConnection& standby, Deadline deadline) 
     return out;
 }
 
+// As a walreceiver gets it. Before 11 the functions that read files are a superuser's alone.
+TimelineHistory read_history_as_a_standby(PgConnection& server, TimelineId timeline,
+                                          Deadline deadline) {
+    try {
+        const auto rows = server.open_walsender(deadline)->query(
+            fmt::format("TIMELINE_HISTORY {}", timeline), deadline);
+        return TimelineHistory::parse(timeline, rows.at(0).at(1).value_or(""));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unreachable) {
+            throw;
+        }
+        // It serves: this is not about the server, but about what the role may, or walsenders.
+        throw Error(ErrorKind::sql,
+                    fmt::format("{}: the history of timeline {}: {}; needed: REPLICATION",
+                                server.label(), timeline, error.message()),
+                    "Run examples/roles.sql for postgres_user on the primary, and keep "
+                    "max_wal_senders above the number of nodes.");
+    }
+}
+
 TimelineHistory read_history(PgConnection& server, TimelineId timeline, Deadline deadline) {
     if (timeline <= 1) {
         return TimelineHistory::parse(timeline, "");
+    }
+    if (server.major_version() < 11 && !is_superuser(server, deadline)) {
+        return read_history_as_a_standby(server, timeline, deadline);
     }
     // By the function that pg_rewind needs anyway: a role that is no superuser is granted those.
     const auto rows = server.query(
@@ -353,8 +380,10 @@ TargetFacts read_running_target(PgConnection& target, int node_id, Deadline dead
             facts.replay_stands_at = server.replayed;
         }
     }
-    facts.reload_possible =
-        server.major() < 17 || target.value("SHOW allow_alter_system", deadline) != "off";
+    // Before 15 a superuser alone may ALTER SYSTEM; from then on the error names the grant.
+    facts.reload_possible = server.major() >= 17
+                                ? target.value("SHOW allow_alter_system", deadline) != "off"
+                                : server.major() >= 15 || is_superuser(target, deadline);
     facts.history = read_history(target, server.timeline, deadline);
     return facts;
 }

@@ -23,6 +23,8 @@ struct ServerLook {
 // Who this session is, for pg_stat_activity: "failover_command pid 77 on pgpool1".
 std::string session_name(const Env& env);
 
+bool is_superuser(PgConnection& server, Deadline deadline);
+
 // In parallel; each node has `connect_timeout` to answer. Blocks for the slowest of them.
 std::vector<ServerLook> look_at_servers(const std::vector<Backend>& backends, const Env& env);
 // `on_answer` is called for each as its answer comes, on a thread of its own.
@@ -105,8 +107,12 @@ bool relaxation_is_noted(PgConnection& server, Deadline deadline);
 // stream yet. Costs one look where nothing is relaxed.
 std::optional<std::string> restore_synchronous(PgConnection& server, Deadline deadline);
 
-// CHECKPOINT, then waits until the control file shows the timeline that is written.
-void checkpoint_on_new_timeline(PgConnection& primary, Deadline deadline);
+// CHECKPOINT, or what comes to the same for a role that may not ask for one before 15. Blocks until
+// it is done. What the server says when it may do neither.
+PgOutcome checkpoint(PgConnection& primary, Deadline deadline);
+// That, then waits until the control file shows the timeline that is written. Who may not ask
+// waits for the checkpoint of the promotion, which takes minutes, and says so.
+void checkpoint_on_new_timeline(PgConnection& primary, Env& env, Deadline deadline);
 
 // ALTER SYSTEM and reload (13 and later).
 void repoint(PgConnection& standby, const std::string& primary_conninfo, const std::string& slot,

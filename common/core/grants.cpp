@@ -20,6 +20,9 @@ struct Need {
 // of what a function looks at), by the statement.
 constexpr std::array needs = {
     Need{"pg_promote", 12, "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer)"},
+    Need{"pg_start_backup", 10,
+         "GRANT EXECUTE ON FUNCTION pg_start_backup(text, boolean, boolean)"},
+    Need{"pg_stop_backup", 10, "GRANT EXECUTE ON FUNCTION pg_stop_backup(boolean, boolean)"},
     Need{"pg_reload_conf", 10, "GRANT EXECUTE ON FUNCTION pg_reload_conf()"},
     Need{"pg_wal_replay_resume", 10, "GRANT EXECUTE ON FUNCTION pg_wal_replay_resume()"},
     Need{"pg_read_binary_file", 11,

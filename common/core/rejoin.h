@@ -51,7 +51,7 @@ struct TargetFacts {
     // Of a running standby: it replayed up to here all that it has; what it received beyond is half
     // a record, of which the rest was never sent.
     std::optional<Lsn> replay_stands_at;
-    bool reload_possible = true;  // ALTER SYSTEM is allowed there (17 and later can forbid it)
+    bool reload_possible = true;  // ALTER SYSTEM is allowed there, and to us where only some may
     Known<Lsn> on_disk;           // no page of it is newer than this
     Known<Lsn> redo;              // where it reads WAL from at its next start
     Known<ControlData> control;   // of a stopped one

@@ -91,6 +91,15 @@ PgAnswer silent(std::string detail) {
     return answer;
 }
 
+std::unique_ptr<PgConnection> connection_of(PgAnswer answer, Deadline deadline) {
+    if (answer.kind == PgAnswer::Kind::serving) {
+        return std::move(answer.connection);
+    }
+    const bool late = answer.kind == PgAnswer::Kind::silent && deadline.expired();
+    throw Error(late ? ErrorKind::timeout : ErrorKind::unreachable,
+                "cannot connect to PostgreSQL: " + answer.detail, answer.hint);
+}
+
 std::string field(const PGresult* result, int code) {
     const char* text = PQresultErrorField(result, code);
     return text == nullptr ? std::string() : one_line(text);
@@ -150,10 +159,11 @@ void PgConnection::Closer::operator()(pg_conn* connection) const {
     PQfinish(connection);
 }
 
-PgConnection::PgConnection(Handle connection, std::string label)
+PgConnection::PgConnection(Handle connection, std::string label, Conninfo target)
     : connection_(std::move(connection)),
       server_version_(PQserverVersion(connection_.get())),
-      label_(std::move(label)) {
+      label_(std::move(label)),
+      target_(std::move(target)) {
 }
 PgConnection::~PgConnection() = default;
 
@@ -203,7 +213,7 @@ PgConnection::Attempt PgConnection::try_once(const Conninfo& target, const std::
         attempt.answer.kind = PgAnswer::Kind::serving;
         attempt.answer.detail =
             fmt::format("PostgreSQL {} at {}", PQserverVersion(connection.get()) / 10000, label);
-        attempt.answer.connection.reset(new PgConnection(std::move(connection), label));
+        attempt.answer.connection.reset(new PgConnection(std::move(connection), label, target));
         try {
             attempt.answer.connection->lift_limits(deadline);
         } catch (const Error& error) {
@@ -286,13 +296,13 @@ PgAnswer PgConnection::open(const Conninfo& target, const std::string& applicati
 std::unique_ptr<PgConnection> PgConnection::connect(const Conninfo& target,
                                                     const std::string& application_name,
                                                     Deadline deadline) {
-    PgAnswer answer = open(target, application_name, deadline);
-    if (answer.kind == PgAnswer::Kind::serving) {
-        return std::move(answer.connection);
-    }
-    const bool late = answer.kind == PgAnswer::Kind::silent && deadline.expired();
-    throw Error(late ? ErrorKind::timeout : ErrorKind::unreachable,
-                "cannot connect to PostgreSQL: " + answer.detail, answer.hint);
+    return connection_of(open(target, application_name, deadline), deadline);
+}
+
+std::unique_ptr<PgConnection> PgConnection::open_walsender(Deadline deadline) const {
+    Conninfo target = target_;
+    target.set("replication", "database");
+    return connection_of(try_once(target, label_, deadline).answer, deadline);
 }
 
 void PgConnection::throw_broken() {

@@ -61,6 +61,11 @@ class PgConnection {
     PgConnection(const PgConnection&) = delete;
     PgConnection& operator=(const PgConnection&) = delete;
 
+    // Another session on the same server as the same role, that also takes the commands of
+    // PostgreSQL's replication protocol. The role needs REPLICATION; pg_hba.conf sees the database
+    // that this session is in, not "replication". Throws as connect() does.
+    std::unique_ptr<PgConnection> open_walsender(Deadline deadline) const;
+
     // Throws Error{timeout} at the deadline (the connection cannot be used again after that) and
     // Error{unreachable} when it breaks; either way the outcome is not known.
     PgOutcome execute(std::string_view sql, Deadline deadline);
@@ -79,7 +84,7 @@ class PgConnection {
     };
     using Handle = std::unique_ptr<pg_conn, Closer>;
     struct Attempt;
-    PgConnection(Handle connection, std::string label);
+    PgConnection(Handle connection, std::string label, Conninfo target);
     void lift_limits(Deadline deadline);
     static Attempt try_once(const Conninfo& target, const std::string& label, Deadline deadline);
     void send(const std::string& sql, Deadline deadline);
@@ -89,6 +94,7 @@ class PgConnection {
     Handle connection_;  // empty once it cannot be used any more
     int server_version_;
     std::string label_;
+    Conninfo target_;  // as it was opened, at one address
 };
 
 }  // namespace hooks

@@ -2,17 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "tests/cluster/calls.h"
-#include "tests/support/cluster_files.h"
+#include "tests/support/least_privilege.h"
+#include "tests/support/stories.h"
 
 namespace hooks::harness {
 namespace {
 
 using std::chrono::seconds;
-
-ClusterOptions with_role(ClusterOptions options = {}) {
-    options.hooks_conf += "postgres_user = 'pgpool_hooks'\n";
-    return options;
-}
 
 void wait_for_standbys(const Cluster& cluster, std::vector<int> nodes) {
     for (const int node : nodes) {
@@ -21,67 +17,19 @@ void wait_for_standbys(const Cluster& cluster, std::vector<int> nodes) {
     }
 }
 
-// As its head says, twice; and from now on no hook finds the superuser's password.
-void run_roles_sql(const Cluster& cluster) {
-    const Place here(cluster.account());
-    const std::string superuser = cluster.base_directory() + "/superuser";
-    const std::string file = cluster.base_directory() + "/roles.sql";
-    here.write_file(superuser, read_file(cluster.passfile()));
-    here.write_file(file, read_file(HOOKS_SOURCE_DIR "/examples/roles.sql"));
-    const std::string psql = cluster.postgres_bin_dir() + "/psql -X -q -v ON_ERROR_STOP=1 -h " +
-                             cluster.host(0) + " -p " + std::to_string(cluster.port(0)) +
-                             " -U postgres -f " + file + " postgres";
-    const Outcome outcome = cluster.run_shell(psql + " && " + psql, {{"PGPASSFILE", superuser}});
-    ASSERT_TRUE(outcome.ok()) << outcome.describe() << outcome.err;
-    cluster.sql(0, "ALTER ROLE pgpool_hooks PASSWORD 'hooks secret'");
-    ASSERT_EQ(cluster.sql_value(0, "SELECT rolsuper FROM pg_roles WHERE rolname = 'pgpool_hooks'"),
-              "f");
-    const std::string passfile = cluster.base_directory() + "/hooks-passfile";
-    here.write_file(passfile, std::string("*:*:*:pgpool_hooks:hooks secret\n*:*:*:repl:") +
-                                  Secrets::kReplication + "\n");
-    here.write_file(cluster.hooks_conf_path(),
-                    read_file(cluster.hooks_conf_path()) + "passfile = '" + passfile + "'\n", 0644);
-    wait_for_standbys(cluster, {1, 2});
-}
-
-// By anybody: each test is of one role.
-void expect_nothing_denied(const Cluster& cluster) {
-    std::string logs = cluster.hook_log() + cluster.pgpool_log();
-    for (int node = 0; node < cluster.size(); ++node) {
-        logs += cluster.server_log(node);
-    }
-    for (const char* words : {"permission denied", "must be superuser"}) {
-        const std::size_t at = logs.find(words);
-        EXPECT_EQ(at, std::string::npos) << logs.substr(at < 500 ? 0 : at - 500, 1000);
-    }
-}
-
 TEST(LeastPrivilege, FailoverFollowRejoinRecoveryAndSwitchover) {
     Cluster cluster(with_role());
     cluster.start();
-    run_roles_sql(cluster);
+    give_role(cluster);
     const std::string started = cluster.start_time(2);
     Writer writer(cluster);
     writer.start();
     writer.wait_for_commits(20);
-    cluster.kill_postgres(0);
-    writer.wait_for_commits(20);
-    EXPECT_EQ(cluster.primary(), 1) << cluster.dump();
-    for (const int node : {2, 0}) {
-        expect_streaming(cluster, node);
-        expect_attached(cluster, node);
-    }
+    expect_primary_is_replaced(cluster, writer);
     EXPECT_EQ(cluster.start_time(2), started) << "the standby was restarted";
 
-    cluster.kill_postgres(2);
-    cluster.wipe(2);
-    cluster.wait_until([&] { return !cluster.pool_status().at(2).attached(); }, seconds(30),
-                       "pgpool sees the loss");
-    const Outcome recovered = cluster.pcp("pcp_recovery_node", {"2"});
-    EXPECT_NE((recovered.out + recovered.err).find("Command Successful"), std::string::npos)
-        << recovered.out << recovered.err << cluster.dump();
-    expect_streaming(cluster, 2);
-    expect_attached(cluster, 2);
+    wipe_out(cluster, 2);
+    expect_recovered(cluster, 2);
 
     EXPECT_TRUE(cluster.pcp("pcp_promote_node", {"--switchover", "2"}).ok());
     cluster.wait_until([&] { return cluster.primary() == 2; }, seconds(30), "node 2 takes over");
@@ -91,6 +39,7 @@ TEST(LeastPrivilege, FailoverFollowRejoinRecoveryAndSwitchover) {
         expect_attached(cluster, node);
     }
     expect_nothing_denied(cluster);
+    expect_no_superuser_session(cluster);
     expect_one_writable(cluster);
     expect_no_acknowledged_row_lost(cluster, writer);
 }
@@ -104,7 +53,7 @@ TEST(LeastPrivilege, SettingsAreHeldAndPutBack) {
     options.hooks_conf += "relax_synchronous = 'until_standby_returns'\n";
     Cluster cluster(options);
     cluster.start();
-    run_roles_sql(cluster);
+    give_role(cluster);
     Writer writer(cluster);
     writer.start();
     writer.wait_for_commits(10);
@@ -124,6 +73,7 @@ TEST(LeastPrivilege, SettingsAreHeldAndPutBack) {
             "restore_command is put back");
     }
     expect_nothing_denied(cluster);
+    expect_no_superuser_session(cluster);
     expect_one_writable(cluster);
     expect_no_acknowledged_row_lost(cluster, writer);
 }
@@ -134,7 +84,7 @@ class LeastPrivilegeByHand : public ByHandTest {
 
     void SetUp() override {
         ByHandTest::SetUp();
-        run_roles_sql(cluster);
+        give_role(cluster);
     }
     static void expect_verdict_names(const Outcome& outcome, const std::string& needed) {
         const std::size_t verdict = outcome.err.find(" verdict=\"");
@@ -156,6 +106,7 @@ TEST_F(LeastPrivilegeByHand, ADivergedPrimaryIsRewound) {
     expect_not_diverged(0);
     expect_history(cluster, "rule=R08");
     expect_nothing_denied(cluster);
+    expect_no_superuser_session(cluster);
 }
 
 TEST_F(LeastPrivilegeByHand, WhatIsMissingForAPromotionIsNamed) {
