@@ -25,7 +25,13 @@ void wipe_out(Cluster& cluster, int node) {
 }
 
 void expect_recovered(Cluster& cluster, int node) {
-    const Outcome outcome = cluster.pcp("pcp_recovery_node", {std::to_string(node)});
+    Outcome outcome;
+    cluster.wait_until(
+        [&] {
+            outcome = cluster.pcp("pcp_recovery_node", {std::to_string(node)});
+            return outcome.err.find("failover is in progress") == std::string::npos;
+        },
+        std::chrono::seconds(30), "pgpool is done with its failover");
     EXPECT_NE((outcome.out + outcome.err).find("Command Successful"), std::string::npos)
         << outcome.out << outcome.err << cluster.dump();
     EXPECT_EQ(cluster.streaming_problem(node), "") << cluster.dump();

@@ -11,7 +11,7 @@ void expect_primary_is_replaced(Cluster& cluster, Writer& writer);
 
 // A standby that is lost with its data directory. Returns when pgpool has detached it.
 void wipe_out(Cluster& cluster, int node);
-// pcp_recovery_node, once.
+// pcp_recovery_node, once pgpool is done with its failover: before, it takes none.
 void expect_recovered(Cluster& cluster, int node);
 
 }  // namespace hooks::harness
