@@ -29,14 +29,24 @@ Backend parse_request(const Arguments& words, const PgpoolConf& conf) {
     } catch (const Error& error) {
         throw Error(error.kind(), error.message(), usage_hint);
     }
+    const Backend* found = nullptr;
     for (const Backend& backend : conf.backends) {
-        if (backend.data_directory == target.data_directory &&
-            (backend.host == target.host ||
-             (target.host == "localhost" && backend.host.starts_with('/')))) {
-            return backend;
+        if (backend.data_directory != target.data_directory ||
+            (backend.host != target.host &&
+             !(target.host == "localhost" && backend.host.starts_with('/')))) {
+            continue;
         }
+        if (found != nullptr) {
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("{} on {} may be {} or {}", target.data_directory, target.host,
+                            found->label(), backend.label()),
+                fmt::format("Give the backends of one host different data directories in {}.",
+                            conf.path));
+        }
+        found = &backend;
     }
-    return target;
+    return found != nullptr ? *found : target;
 }
 
 }  // namespace hooks::remote_start

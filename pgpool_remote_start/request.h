@@ -10,7 +10,7 @@ namespace hooks::remote_start {
 
 // dest_host dest_datadir. Pgpool passes neither port nor node id, and quotes nothing. The id is
 // unnamed_target and the port 0 unless pgpool.conf is readable here and has that directory.
-// Throws Error{usage}.
+// Throws Error{usage}, also when two backends have that host and directory.
 Backend parse_request(const Arguments& words, const PgpoolConf& conf);
 
 }  // namespace hooks::remote_start

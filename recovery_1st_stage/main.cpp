@@ -2,7 +2,7 @@
 // the pgpool_recovery extension in a backend of the primary; pgpool_remote_start comes next.
 #include "common/app/rejoin_job.h"
 #include "common/app/run_hook.h"
-#include "recovery_1st_stage/request.h"
+#include "recovery_1st_stage/find_primary.h"
 
 int main(int argc, char** argv) {
     using namespace hooks;
@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
     };
     spec.body = [](const Arguments& words, Env& env) {
         const recovery::Request request = recovery::parse_request(words, env.pgpool);
-        return run_rejoin({request.source, request.target, true, false}, env);
+        return run_rejoin({recovery::find_primary(request, env), request.target, true, false}, env);
     };
     return run_hook(spec, argc, argv);
 }

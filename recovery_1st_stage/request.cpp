@@ -22,16 +22,29 @@ bool is_host_of(const Backend& backend, const std::string& word) {
 
 // Ports may differ where several nodes share a host, so the directory decides.
 const Backend* find_by_directory(const PgpoolConf& conf, const Backend& target) {
+    const std::string path = conf.path.empty() ? "pgpool.conf" : conf.path;
+    const Backend* found = nullptr;
     for (const Backend& backend : conf.backends) {
-        if (is_host_of(backend, target.host) && backend.data_directory == target.data_directory) {
-            return &backend;
+        if (!is_host_of(backend, target.host) || backend.data_directory != target.data_directory) {
+            continue;
         }
+        if (found != nullptr) {
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("pgpool gave no node id, and {} on {} may be {} or {}",
+                            target.data_directory, target.host, found->label(), backend.label()),
+                fmt::format("Give the backends of one host different data directories in {}.",
+                            path));
+        }
+        found = &backend;
     }
-    throw Error(ErrorKind::usage,
-                fmt::format("pgpool gave no node id, and {} on {} is no backend in {}",
-                            target.data_directory, target.host,
-                            conf.path.empty() ? "pgpool.conf" : conf.path),
-                "Set pgpool_conf in hooks.conf on this host.");
+    if (found == nullptr) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("pgpool gave no node id, and {} on {} is no backend in {}",
+                                target.data_directory, target.host, path),
+                    "Set pgpool_conf in hooks.conf on this host.");
+    }
+    return found;
 }
 
 // Two nodes that are taken for one would end with the files of the wrong one replaced.
@@ -82,35 +95,51 @@ Backend parse_target(const Arguments& words, const PgpoolConf& conf, int primary
     return target;
 }
 
-// The data directory only tells backends of one host apart: this is the server's name for it, and
-// a symbolic link has two.
-Backend parse_primary(const Arguments& words, const PgpoolConf& conf, const Request& r) {
-    Backend source;
-    source.id = unnamed_primary;
-    source.data_directory = r.primary_directory;
-    source.port = r.primary_port;
-    const bool named = words.size() >= 7;
-    if (named) {
-        source.host = parse_host(words[6], "argument 7 (primary host)");
+// Named, the host decides: the data directory is the server's name for it, and a symbolic link has
+// two. Without a name, every host may have the same directory and port.
+std::vector<Backend> parse_primary(const Arguments& words, const PgpoolConf& conf,
+                                   const Request& r) {
+    Backend unlisted;
+    unlisted.id = unnamed_primary;
+    unlisted.data_directory = r.primary_directory;
+    unlisted.port = r.primary_port;
+    if (r.primary_named) {
+        unlisted.host = parse_host(words[6], "argument 7 (primary host)");
     }
+    std::vector<Backend> primaries;
     for (const Backend& backend : conf.backends) {
-        const bool fits = named ? is_host_of(backend, source.host)
-                                : backend.data_directory == source.data_directory;
-        if (fits && backend.port == source.port && backend.id != r.target.id) {
-            source.id = backend.id;
-            source.host = backend.host;
-            return source;
+        const bool fits = r.primary_named ? is_host_of(backend, unlisted.host)
+                                          : backend.data_directory == r.primary_directory;
+        if (fits && backend.port == r.primary_port && backend.id != r.target.id) {
+            primaries.push_back(unlisted);
+            primaries.back().id = backend.id;
+            primaries.back().host = backend.host;
         }
     }
-    if (!named) {
+    if (primaries.empty() && !r.primary_named) {
         throw Error(ErrorKind::usage,
                     "pgpool gave no primary host, and pgpool.conf does not tell it either",
                     "Set pgpool_conf in hooks.conf on this host.");
     }
-    return source;
+    if (primaries.empty()) {
+        primaries.push_back(unlisted);
+    }
+    return primaries;
 }
 
 }  // namespace
+
+void check_primary(const Request& r, const Backend& primary) {
+    if (primary.host == r.target.host &&
+        (primary.data_directory == r.target.data_directory || primary.port == r.target.port)) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the target ({}, {}) is the primary itself",
+                                host_and_port(r.target.host, std::to_string(r.target.port)),
+                                r.target.data_directory),
+                    "pgpool turns the directory of a unix socket into \"localhost\": give the "
+                    "backends host names or addresses in pgpool.conf.");
+    }
+}
 
 Request parse_request(const Arguments& words, const PgpoolConf& conf) {
     if (words.size() < 4 || words.size() > 7) {
@@ -122,22 +151,18 @@ Request parse_request(const Arguments& words, const PgpoolConf& conf) {
         r.primary_directory = parse_directory(words[0], "argument 1 (primary data directory)");
         r.primary_port = parse_port(words[3], "argument 4 (primary port)");
         r.target = parse_target(words, conf, r.primary_port);
-        r.source = parse_primary(words, conf, r);
-        if (r.source.host == r.target.host && (r.source.data_directory == r.target.data_directory ||
-                                               r.source.port == r.target.port)) {
-            throw Error(ErrorKind::usage,
-                        fmt::format("the target ({}, {}) is the primary itself",
-                                    host_and_port(r.target.host, std::to_string(r.target.port)),
-                                    r.target.data_directory),
-                        "pgpool turns the directory of a unix socket into \"localhost\": give the "
-                        "backends host names or addresses in pgpool.conf.");
+        r.primary_named = words.size() >= 7;
+        r.primaries = parse_primary(words, conf, r);
+        const Backend& primary = r.primaries.front();
+        if (r.primaries.size() == 1) {
+            check_primary(r, primary);
         }
-        if (r.source.id == unnamed_primary && !conf.backends.empty()) {
-            throw Error(ErrorKind::usage,
-                        fmt::format("the primary, {}, is no backend in {}: the arguments are "
-                                    "shifted, or this is the configuration of another pgpool",
-                                    host_and_port(r.source.host, std::to_string(r.source.port)),
-                                    conf.path));
+        if (primary.id == unnamed_primary && !conf.backends.empty()) {
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("the primary, {}, is no backend in {}: the arguments are "
+                            "shifted, or this is the configuration of another pgpool",
+                            host_and_port(primary.host, std::to_string(primary.port)), conf.path));
         }
         return r;
     } catch (const Error& error) {

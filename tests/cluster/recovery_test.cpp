@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cluster/calls.h"
+#include "tests/support/hook_call.h"
 
 namespace hooks::harness {
 namespace {
@@ -25,17 +26,19 @@ std::string work_directory(const Cluster& cluster, int node) {
     return cluster.data_directory(node) + ".pgpool-hooks";
 }
 
-Outcome first_stage(const Cluster& cluster, int node, int words = 7) {
-    const std::vector<std::string> all = {cluster.data_directory(0),
-                                          cluster.host(node),
-                                          cluster.data_directory(node),
-                                          std::to_string(cluster.port(0)),
-                                          std::to_string(node),
-                                          std::to_string(cluster.port(node)),
-                                          cluster.host(0)};
-    std::vector<std::string> arguments = {"--config", cluster.hooks_conf_path()};
-    arguments.insert(arguments.end(), all.begin(), all.begin() + words);
-    return cluster.run_hook("recovery_1st_stage", arguments);
+// On the primary's host, where pgpool_recovery() runs it.
+Outcome first_stage_by(const Cluster& cluster, int primary, const std::vector<std::string>& words) {
+    std::vector<std::string> argv = {cluster.hook_path("recovery_1st_stage"), "--config",
+                                     cluster.hooks_conf_path()};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return Place(cluster.account(), cluster.network().namespace_path(primary))
+        .run(argv, seconds(120));
+}
+
+Outcome first_stage(const Cluster& cluster, int node, std::size_t words = 7) {
+    std::vector<std::string> all = right_words(cluster, "recovery_1st_stage", node, 0);
+    all.resize(words);
+    return first_stage_by(cluster, 0, all);
 }
 
 Outcome remote_start(const Cluster& cluster, int node) {
@@ -144,7 +147,7 @@ TEST_F(RecoveryByHand, AServerThatStillRunsOnTheTargetIsStoppedFirst) {
 }
 
 TEST_F(RecoveryByHand, EveryFormOfTheArgumentsWorks) {
-    for (int words = 4; words <= 7; ++words) {
+    for (std::size_t words = 4; words <= 7; ++words) {
         cluster.stop_postgres(2);
         const Outcome first = first_stage(cluster, 2, words);
         EXPECT_EQ(first.exit_code, 0) << words << " words: " << first.err;
@@ -152,6 +155,74 @@ TEST_F(RecoveryByHand, EveryFormOfTheArgumentsWorks) {
         EXPECT_EQ(second.exit_code, 0) << second.err;
         EXPECT_EQ(cluster.streaming_problem(2), "") << second.err;
     }
+}
+
+// As most sites are: every backend has the same directory and port, and up to Pgpool-II 4.2 nothing
+// says who the primary is. All hosts share one file system here, so the directory is that of the
+// node to be recovered, and a wrapper makes the words of 4.1 out of those of today.
+ClusterOptions one_layout() {
+    ClusterOptions options = by_hand();
+    options.base_directory = Account::for_servers().home + "/one-layout";
+    const std::string directory = options.base_directory + "/node2/data";
+    for (const char* node : {"0", "1", "2"}) {
+        options.pgpool_settings[std::string("backend_data_directory") + node] = directory;
+    }
+    options.recovery_1st_stage = "#!/bin/sh\nexec " + options.base_directory +
+                                 "/bin/recovery_1st_stage --config " + options.base_directory +
+                                 "/hooks.conf " + directory +
+                                 " \"$2\" \"$3\" \"$4\" \"$5\" \"$6\"\n";
+    return options;
+}
+
+TEST(Recovery, ThePrimaryIsFoundWhereAllNodesHaveTheSameDirectoryAndPort) {
+    Cluster cluster(one_layout());
+    cluster.start();
+    cluster.stop_postgres(2);
+    cluster.wait_until([&] { return !cluster.pool_status().at(2).attached(); }, seconds(30),
+                       "pgpool sees the loss");
+    cluster.kill_postgres(0);
+    cluster.sql(1, "SELECT pg_promote()");
+    cluster.wait_until([&] { return cluster.pool_status().at(1).role == "primary"; }, seconds(30),
+                       "pgpool finds the primary");
+    // The first that fits, of the past, and with rows that nobody else has.
+    cluster.start_postgres(0);
+    cluster.sql(0, "CREATE TABLE public.of_the_past ()");
+
+    Outcome outcome;
+    cluster.wait_until(
+        [&] {
+            outcome = cluster.pcp("pcp_recovery_node", {"2"});
+            return all_output(outcome).find("failover is in progress") == std::string::npos;
+        },
+        seconds(30), "pgpool is done with its failover");
+    EXPECT_NE(all_output(outcome).find("Command Successful"), std::string::npos)
+        << all_output(outcome) << cluster.dump();
+    EXPECT_EQ(cluster.view(2).sender_host, cluster.host(1)) << cluster.dump();
+    expect_attached(cluster, 2);
+
+    std::vector<std::string> words = right_words(cluster, "recovery_1st_stage", 2, 1);
+    words[0] = cluster.data_directory(2);
+    for (std::size_t count = 6; count >= 4; --count) {
+        words.resize(count);
+        const std::string start_time = cluster.start_time(2);
+        words.insert(words.begin(), {"--config", cluster.hooks_conf_path()});
+        const HookCall elsewhere = call_hook(cluster, "recovery_1st_stage", words);
+        words.erase(words.begin(), words.begin() + 2);
+        EXPECT_EQ(elsewhere.outcome.exit_code, 3) << elsewhere.text();
+        EXPECT_NE(elsewhere.field("verdict").find("node 0 (" + cluster.host(0) +
+                                                  ":5432): its host is not this one"),
+                  std::string::npos)
+            << elsewhere.text();
+        EXPECT_EQ(cluster.start_time(2), start_time) << "something was done to it";
+
+        const Outcome first = first_stage_by(cluster, 1, words);
+        EXPECT_EQ(first.exit_code, 0) << count << " words: " << first.err;
+        EXPECT_EQ(remote_start(cluster, 2).exit_code, 0) << cluster.dump();
+        EXPECT_EQ(cluster.view(2).sender_host, cluster.host(1)) << count << " words";
+    }
+    cluster.stop_postgres(0);
+    EXPECT_EQ(cluster.streaming_problem(2), "") << cluster.dump();
+    expect_one_writable(cluster);
 }
 
 // Fails while it copies: a file that the server must not read.

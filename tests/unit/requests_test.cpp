@@ -93,6 +93,24 @@ std::string recovery_error(const Arguments& words, const PgpoolConf& conf) {
     return thrown([&] { recovery::parse_request(words, conf); });
 }
 
+std::vector<int> ids(const std::vector<Backend>& backends) {
+    std::vector<int> out;
+    for (const Backend& backend : backends) {
+        out.push_back(backend.id);
+    }
+    return out;
+}
+
+// As most sites have it: every host with the same directory and port.
+PgpoolConf same_layout() {
+    PgpoolConf same = conf();
+    for (Backend& backend : same.backends) {
+        backend.port = 5432;
+        backend.data_directory = "/srv/pg";
+    }
+    return same;
+}
+
 const std::string recovery_hint =
     "; pgpool calls it as: recovery_1st_stage PRIMARY_DATADIR DEST_HOST DEST_DATADIR PRIMARY_PORT "
     "[DEST_NODE_ID [DEST_PORT [PRIMARY_HOST]]]; recovery_1st_stage_command in pgpool.conf is only "
@@ -106,7 +124,8 @@ TEST(RecoveryRequest, IsTheSameFromFourWordsToSeven) {
         EXPECT_EQ(r.target.port, 5433);
         EXPECT_EQ(r.target.data_directory, "/srv/pg/1");
         EXPECT_EQ(r.target.application_name, "one");
-        EXPECT_EQ(r.source, conf().backends[0]) << count;
+        EXPECT_EQ(r.primaries, std::vector<Backend>{conf().backends[0]}) << count;
+        EXPECT_EQ(r.primary_named, count == 7) << count;
         EXPECT_EQ(r.primary_directory, "/srv/pg/0");
         EXPECT_EQ(r.primary_port, 5432);
     }
@@ -115,7 +134,7 @@ TEST(RecoveryRequest, IsTheSameFromFourWordsToSeven) {
 TEST(RecoveryRequest, NeedsNoPgpoolConfWhenPgpoolSaysEverything) {
     const recovery::Request r = recovery::parse_request(seven, {});
     EXPECT_EQ(r.target, (Backend{1, "db1", 5433, "/srv/pg/1", ""}));
-    EXPECT_EQ(r.source, (Backend{unnamed_primary, "db0", 5432, "/srv/pg/0", ""}));
+    EXPECT_EQ(r.primaries, (std::vector<Backend>{{unnamed_primary, "db0", 5432, "/srv/pg/0", ""}}));
 }
 
 TEST(RecoveryRequest, NeedsPgpoolConfForWhatOlderVersionsDoNotSay) {
@@ -220,14 +239,16 @@ TEST(RecoveryRequest, TellsNodesOfOneHostApartByDirectoryAndPort) {
     const Arguments one_host = {"/srv/pg/0", "localhost", "/srv/pg/1", "5432",
                                 "1",         "5433",      "localhost"};
     const recovery::Request r = recovery::parse_request(one_host, {});
-    EXPECT_EQ(r.source.host, "localhost");
+    EXPECT_EQ(r.primaries.at(0).host, "localhost");
     EXPECT_EQ(r.target.host, "localhost");
     PgpoolConf sockets = conf();
     sockets.backends[0].host = "/var/run/postgresql";
     sockets.backends[1].host = "";
     for (const std::size_t count : {4U, 5U, 6U, 7U}) {
         EXPECT_EQ(recovery::parse_request(first(count, one_host), sockets).target.id, 1) << count;
-        EXPECT_EQ(recovery::parse_request(first(count, one_host), sockets).source.id, 0) << count;
+        EXPECT_EQ(ids(recovery::parse_request(first(count, one_host), sockets).primaries),
+                  std::vector<int>{0})
+            << count;
     }
     Arguments same_directory = one_host;
     same_directory[2] = "/srv/pg/0";
@@ -235,6 +256,41 @@ TEST(RecoveryRequest, TellsNodesOfOneHostApartByDirectoryAndPort) {
     Arguments same_port = one_host;
     same_port[5] = "5432";
     EXPECT_EQ(thrown_kind([&] { recovery::parse_request(same_port, {}); }), "usage");
+}
+
+// The first that fitted was taken for the primary, which may be one of the past.
+TEST(RecoveryRequest, KeepsAllWhoMayBeThePrimaryWhereEveryHostHasTheSameLayout) {
+    const Arguments words = {"/srv/pg", "db2", "/srv/pg", "5432", "2", "5432", "db1"};
+    for (const std::size_t count : {4U, 5U, 6U}) {
+        const recovery::Request r = recovery::parse_request(first(count, words), same_layout());
+        EXPECT_EQ(r.target.id, 2) << count;
+        EXPECT_FALSE(r.primary_named);
+        EXPECT_EQ(ids(r.primaries), (std::vector<int>{0, 1})) << count;
+    }
+    const recovery::Request named = recovery::parse_request(words, same_layout());
+    EXPECT_EQ(named.primaries, (std::vector<Backend>{{1, "db1", 5432, "/srv/pg", ""}}));
+    EXPECT_TRUE(named.primary_named);
+}
+
+TEST(RecoveryRequest, KeepsAllWhoAreCalledLocalhost) {
+    PgpoolConf sockets = same_layout();
+    for (Backend& backend : sockets.backends) {
+        backend.host = "/run/" + std::to_string(backend.id);
+    }
+    sockets.backends[2].data_directory = "/srv/other";
+    const Arguments words = {"/srv/pg", "localhost", "/srv/other", "5432",
+                             "2",       "5432",      "localhost"};
+    EXPECT_EQ(ids(recovery::parse_request(words, sockets).primaries), (std::vector<int>{0, 1}));
+}
+
+TEST(RecoveryRequest, NeverGuessesTheTarget) {
+    PgpoolConf twice = same_layout();
+    twice.backends[1] = {1, "db2", 5433, "/srv/pg", ""};
+    const Arguments words = {"/srv/pg", "db2", "/srv/pg", "5432"};
+    EXPECT_EQ(recovery_error(words, twice),
+              "usage: pgpool gave no node id, and /srv/pg on db2 may be node 1 (db2:5433) or node "
+              "2 (db2:5432); Give the backends of one host different data directories in "
+              "/etc/pgpool2/pgpool.conf.");
 }
 
 // --- pgpool_remote_start ---
@@ -259,6 +315,23 @@ TEST(RemoteStartRequest, FindsTheBackendThatPgpoolCallsLocalhost) {
     sockets.backends[1].host = "/var/run/postgresql";
     EXPECT_EQ(remote_start::parse_request({"localhost", "/srv/pg/1"}, sockets).id, 1);
     EXPECT_EQ(remote_start::parse_request({"localhost", "/srv/pg/2"}, sockets).id, unnamed_target);
+}
+
+TEST(RemoteStartRequest, TellsNodesOfOneDirectoryApartByTheirHosts) {
+    for (int node = 0; node < 3; ++node) {
+        EXPECT_EQ(
+            remote_start::parse_request({"db" + std::to_string(node), "/srv/pg"}, same_layout()).id,
+            node);
+    }
+    PgpoolConf sockets = same_layout();
+    sockets.backends[1].host = "/run/1";
+    sockets.backends[2].host = "/run/2";
+    EXPECT_EQ(thrown([&] {
+                  remote_start::parse_request({"localhost", "/srv/pg"}, sockets);
+              }),
+              "usage: /srv/pg on localhost may be node 1 (/run/1:5432) or node 2 (/run/2:5432); "
+              "Give the backends of one host different data directories in "
+              "/etc/pgpool2/pgpool.conf.");
 }
 
 TEST(RemoteStartRequest, HasTwoWords) {
