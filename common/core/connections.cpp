@@ -70,13 +70,19 @@ Conninfo backup_source(const Backend& source, const Config& config, int source_m
     return conninfo;
 }
 
+constexpr int first_with_slot_synchronization = 17;
+
 Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
                               const Conninfo& present, int major) {
     Conninfo conninfo;
     for (const auto& [keyword, value] : present.items()) {
         const bool of_another_role = keyword == "password" && present.find("user") != nullptr &&
                                      *present.find("user") != config.replication_user;
-        if (keyword != "hostaddr" && keyword != "dbname" && !of_another_role &&
+        // The synchronization of logical slots goes to that database; walreceivers do not ask.
+        const bool means_nothing =
+            keyword == "dbname" &&
+            (major < first_with_slot_synchronization || value.empty() || value == "replication");
+        if (keyword != "hostaddr" && !means_nothing && !of_another_role &&
             conninfo_keyword_known(major, keyword)) {
             conninfo.set(keyword, value);
         }

@@ -17,8 +17,9 @@ Conninfo rewind_source(const Backend& source, const Config& config, int source_m
 // The same for a base backup: as replication_user, without a database.
 Conninfo backup_source(const Backend& source, const Config& config, int source_major);
 
-// The primary_conninfo of `target`: what it has now (so that sslmode, passfile and the like stay),
-// with host, port, user and application_name of this configuration, and replication_conninfo.
+// The primary_conninfo of `target`: what it has now (so that sslmode, passfile and the like stay,
+// and from 17 on dbname, without which no logical slots are synchronized), with host, port, user
+// and application_name of this configuration, and replication_conninfo.
 Conninfo primary_conninfo_for(const Backend& target, const Backend& source, const Config& config,
                               const Conninfo& present, int major);
 

@@ -72,6 +72,21 @@ TEST(Connections, WhatIsNotOursToSetIsCarriedOver) {
               "host=pg1 port=5433 user=repl password=p sslmode=require application_name=node2");
 }
 
+// Where logical slots are synchronized from; the walreceiver does not ask for it.
+TEST(Connections, TheDatabaseIsCarriedOverFrom17On) {
+    const auto database = [](const char* present, int major) {
+        const Conninfo conninfo =
+            primary_conninfo_for(target, source, default_config(), Conninfo::parse(present), major);
+        const std::string* found = conninfo.find("dbname");
+        return found != nullptr ? *found : "none";
+    };
+    EXPECT_EQ(database("host=old dbname=app", 16), "none");
+    EXPECT_EQ(database("host=old dbname=app", 17), "app");
+    EXPECT_EQ(database("host=old dbname=app", 18), "app");
+    EXPECT_EQ(database("host=old dbname=replication", 18), "none");
+    EXPECT_EQ(database("host=old dbname=''", 18), "none");
+}
+
 TEST(Connections, ThePasswordOfAnotherRoleIsNotCarriedOver) {
     const Conninfo present = Conninfo::parse("user=somebody password=p");
     const Conninfo conninfo = primary_conninfo_for(target, source, default_config(), present, 15);
