@@ -136,7 +136,13 @@ Proof prove_standby(Target& target, PgConnection& primary, Env& env, Deadline de
                     const std::function<void(PgConnection& standby)>& look) {
     try {
         const auto standby = wait_for_server(target, env, deadline);
-        Proof proof = prove_streaming(primary, *standby, deadline.within(proof_patience), look);
+        std::string apply_delay;
+        if (standby->major_version() < 12) {
+            const auto kept = present_recovery(target, deadline);
+            apply_delay = kept ? kept->apply_delay() : "";
+        }
+        Proof proof =
+            prove_streaming(primary, *standby, deadline.within(proof_patience), look, apply_delay);
         settle_standby(*standby, target.backend, env, deadline);
         proof.remark = settle_synchronous(primary, *standby, env, deadline);
         return proof;

@@ -38,7 +38,9 @@ void prepare(Target& target, const RewindSource& source, Deadline deadline) {
 }
 
 // Before the rewind, because after it nobody may be there to write them.
-void stage_settings(Target& target, const RecoverySettings& settings, Deadline deadline) {
+void stage_settings(Target& target, const RecoverySettings& wanted, Deadline deadline) {
+    RecoverySettings settings = wanted;
+    settings.trigger_file_is_set = trigger_file_is_set(target, target.report.major, deadline);
     const auto auto_conf =
         target.node->read_file(target.directory() + "/postgresql.auto.conf", deadline);
     for (const RecoveryFiles::Write& write :

@@ -18,6 +18,15 @@ void add_passfile(Command& command, const Target& target);
 //     program >>"$log" 2>&1 & pid=$!; watch "$pid" "$log" "$seconds" & wait "$pid" || status=$?
 extern const std::string_view watch_function;
 
+// A shell function, below 12: says_more FILE is true of a recovery.conf or recovery.done with the
+// settings of a node, and not of one that only keeps it from being a primary.
+constexpr std::string_view says_more_function = R"sh(
+says_more() {
+    grep -Eqi '^[[:space:]]*(primary_conninfo|restore_command|archive_cleanup_command|recovery_end_command|recovery_min_apply_delay)' \
+        "$1" 2>/dev/null
+}
+)sh";
+
 // Logs what a long-running program prints, its progress at most every few seconds.
 class Progress {
   public:

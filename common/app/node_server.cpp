@@ -1,6 +1,7 @@
 // Stopping and starting the server of a node.
 #include <fmt/format.h>
 
+#include "common/app/node_script.h"
 #include "common/app/node_unit.h"
 
 namespace hooks {
@@ -98,8 +99,13 @@ if [ "$5" -ge 12 ]; then
     options="$options -c primary_conninfo='' -c primary_slot_name='' -c restore_command=''"
     options="$options -c recovery_target_timeline=$7 -c recovery_target='' -c recovery_target_lsn=''"
     options="$options -c recovery_target_time='' -c recovery_target_xid='' -c recovery_target_name=''"
+    if [ "$5" -le 15 ]; then options="$options -c promote_trigger_file=''"; fi
 else
-    rm -f -- "$1/recovery.done"
+    # The node's own settings are read from there when this is cut off.
+    if says_more "$1/recovery.conf"; then
+        cp -p -- "$1/recovery.conf" "$1/recovery.done"
+        sync "$1/recovery.done"
+    fi
     printf "standby_mode = 'on'\nrecovery_target_timeline = '%s'\n" "$7" >"$1/recovery.conf"
 fi
 sync
@@ -264,7 +270,7 @@ void settle_crash(Target& target, Env& env, Deadline deadline) {
     const auto share =
         std::min<std::chrono::milliseconds>(deadline.remaining(), std::chrono::hours(1));
     const Outcome outcome = target.node->run_script(
-        settle_script,
+        std::string(says_more_function) + std::string(settle_script),
         {target.directory(), target.report.bin_dir, target.report.work_directory,
          whole_seconds(share), std::to_string(target.report.major), target.report.config_file,
          std::to_string(target.report.control->timeline())},

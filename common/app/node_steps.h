@@ -169,6 +169,12 @@ void remove_incoming(Target& target, Env& env, Deadline deadline);
 // What the node says now about how to reach a primary; keywords that are not ours to set (sslmode,
 // passfile, ...) are carried over from it.
 Conninfo present_primary_conninfo(Target& target, Deadline deadline);
+// The rest of its recovery.conf, or of its recovery.done where it was a primary; below 12. nullopt
+// where no file is there that says more than that it is a standby.
+std::optional<KeptRecovery> present_recovery(Target& target, Deadline deadline);
+// Whether a stopped node's server would look for a promote_trigger_file. False where it does not
+// say.
+bool trigger_file_is_set(Target& target, int major, Deadline deadline);
 // Ends a rewind: with its settings in place the marker goes.
 void write_recovery_settings(Target& target, const RecoverySettings& settings, int major,
                              Deadline deadline);

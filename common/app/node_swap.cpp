@@ -40,6 +40,14 @@ fi
 if [ "$4" -ge 12 ]; then
     : >>"$incoming/standby.signal"
 else
+    # What comes along is of another node's past; the own is read from there when this is cut off.
+    rm -f -- "$incoming/recovery.done"
+    for file in "$2/settings/recovery.conf" "$1/recovery.conf" "$1/recovery.done"; do
+        case $3,$file in no,"$1"/*) continue ;; esac # of another cluster
+        if [ ! -e "$incoming/recovery.done" ] && says_more "$file"; then
+            cp -p -- "$file" "$incoming/recovery.done"
+        fi
+    done
     printf "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n" >"$incoming/recovery.conf"
 fi
 if [ -n "$6" ]; then
@@ -236,7 +244,8 @@ void swap_in(Target& target, const BackupSite& site, bool keep_configuration, in
         const std::string room = room_of(place);
         words.insert(words.end(), {place.path, room + "/incoming", room, place.oid});
     }
-    const Outcome outcome = target.node->run_script(prepare_script, words, deadline);
+    const Outcome outcome = target.node->run_script(
+        std::string(says_more_function) + std::string(prepare_script), words, deadline);
     must(outcome, target, "preparing the swap (the old data is untouched)");
     Lists lists = parse_lists(outcome.out, site);
     const std::string aside = name_aside(lists);

@@ -17,6 +17,10 @@ RecoverySettings Rejoin::settings() const {
     settings.primary_conninfo =
         primary_conninfo_for(job_.target, job_.source, env_.config, present_, source_->major);
     settings.primary_slot_name = slot_name(job_.target.id);
+    // That of another cluster would clean up another archive.
+    if (kept_ && (keeps_configuration() || target_.report.unfinished_marker)) {
+        settings.kept = *kept_;
+    }
     return settings;
 }
 

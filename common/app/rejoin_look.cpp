@@ -54,6 +54,13 @@ TargetFacts Rejoin::look(Deadline deadline) {
     if (present_.empty()) {
         present_ = present_primary_conninfo(target_, deadline);
     }
+    if (!kept_ && source_->major < 12) {
+        kept_ = present_recovery(target_, deadline);
+        for (const std::string& line : kept_ ? kept_->left_out : std::vector<std::string>{}) {
+            env_.log.warn("not all that recovery.conf says is carried over; look there",
+                          {{"node", target_.node->label()}, {"left_out", line}});
+        }
+    }
     if (!target_.report.running) {
         check_port_is_free(deadline);
     }

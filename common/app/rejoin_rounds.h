@@ -57,6 +57,8 @@ class Rejoin {
     RejoinPolicy policy_;
     std::optional<SourceFacts> source_;
     Conninfo present_;  // the target's primary_conninfo before anything was changed
+    // What stays of its recovery.conf, below 12; nullopt while nothing was found.
+    std::optional<KeptRecovery> kept_;
     bool same_cluster_ = false;
     std::optional<BackupPlan> backup_;
     std::optional<RejoinVerdict> verdict_;

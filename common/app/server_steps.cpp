@@ -296,7 +296,8 @@ std::string why_it_cannot_follow(PgConnection& primary, int primary_id, PgConnec
 }
 
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline,
-                      const std::function<void(PgConnection& standby)>& look) {
+                      const std::function<void(PgConnection& standby)>& look,
+                      const std::string& apply_delay) {
     // Transactional, so that its commit is flushed at once: only flushed WAL is sent.
     primary.query("SELECT pg_logical_emit_message(true, 'pgpool-hooks', 'marker')", deadline);
     const PgRow written =
@@ -347,6 +348,9 @@ Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline dea
         const Lsn replayed = parse_lsn(row.at(1).value_or("")).value_or(Lsn{});
         const Lsn received = parse_lsn(row.at(6).value_or("")).value_or(Lsn{});
         held_back = replay_held_back(row.at(7), row.at(8));
+        if (held_back.empty() && !apply_delay.empty()) {
+            held_back = fmt::format("recovery_min_apply_delay is {}", apply_delay);
+        }
         const bool has_marker =
             replayed >= proof.marker || (!held_back.empty() && received >= proof.marker);
         const std::string status = row.at(2).value_or("not running");

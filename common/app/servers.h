@@ -130,9 +130,11 @@ struct Proof {
     std::string remark;   // "; ..." for a verdict: what else was done
 };
 // While the standby does not stream, `look` is called about once a second: it throws where waiting
-// is of no use.
+// is of no use. `apply_delay`: its recovery_min_apply_delay below 12, where the server does not
+// tell.
 Proof prove_streaming(PgConnection& primary, PgConnection& standby, Deadline deadline,
-                      const std::function<void(PgConnection& standby)>& look = {});
+                      const std::function<void(PgConnection& standby)>& look = {},
+                      const std::string& apply_delay = {});
 
 // Of a running standby that was re-pointed: whether it can follow no more. Until its walreceiver is
 // stopped it goes on to get WAL from where it got it before, a primary of the past perhaps, and

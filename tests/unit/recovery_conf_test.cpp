@@ -99,6 +99,112 @@ TEST(RecoveryFiles, HaveARestoreCommandOnlyWhenThereIsOne) {
               "restore_command = 'cp ''/a b/%f'' \"%p\"'\n");
 }
 
+TEST(RecoveryFiles, KeepTheRestOfARecoveryConf) {
+    const std::string present =
+        "# mine\n"
+        "standby_mode = on\n"
+        "primary_conninfo = 'host=old'\n"
+        "primary_slot_name = 'old'\n"
+        "recovery_target_time = '2026-01-01'\n"
+        "recovery_target_timeline = '3'\n"
+        "trigger_file = '/tmp/promote'\n"
+        "Recovery_Min_Apply_Delay = 1h\n"
+        "archive_cleanup_command = 'clean it''s %r'\n"
+        "recovery_end_command = ''\n"
+        "restore_command = 'cp /older/%f %p'\n"
+        "restore_command = 'cp /archive/%f \"%p\"'\n";
+    const auto kept = kept_recovery(present, "recovery.conf");
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->left_out, Names{});
+    EXPECT_EQ(kept->apply_delay(), "1h");
+    RecoverySettings wanted = settings();
+    wanted.kept = *kept;
+    const std::string written = recovery_files(11, wanted, std::nullopt).writes.at(0).content;
+    EXPECT_EQ(written,
+              "standby_mode = 'on'\n"
+              "primary_conninfo = 'host=db1 port=5432 user=repl'\n"
+              "primary_slot_name = 'pgpool_node_2'\n"
+              "recovery_target_timeline = 'latest'\n"
+              "restore_command = 'cp /archive/%f \"%p\"'\n"
+              "archive_cleanup_command = 'clean it''s %r'\n"
+              "recovery_min_apply_delay = '1h'\n");
+    EXPECT_EQ(kept_recovery(written, "recovery.conf")->settings, kept->settings);
+}
+
+TEST(KeptRecovery, HasTheCommandThatIsHeldAndNotTheHold) {
+    const auto kept =
+        kept_recovery("restore_command = 'false # held by pgpool-hooks: cp /a/%f %p'\n", "f");
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(
+        kept->settings,
+        (std::vector<std::pair<std::string, std::string>>{{"restore_command", "cp /a/%f %p"}}));
+}
+
+TEST(KeptRecovery, IsNotInAFileThatOnlyKeepsAPrimaryFromBeingStarted) {
+    for (const char* const text :
+         {"", "standby_mode = 'on'\nrecovery_target_timeline = 'latest'\n",
+          "# pgpool-hooks: primary no more\nstandby_mode = 'on'\n", "primary_conninfo = ''\n"}) {
+        EXPECT_FALSE(kept_recovery(text, "recovery.conf")) << text;
+    }
+    const auto kept = kept_recovery("primary_conninfo = 'host=a'\n", "recovery.conf");
+    ASSERT_TRUE(kept);
+    EXPECT_TRUE(kept->settings.empty());
+}
+
+// One that broke off when its disk was full, say.
+TEST(KeptRecovery, IsWhatCanBeReadAndSaysWhatCannot) {
+    const auto kept = kept_recovery(
+        "restore_command = 'cp /archive/%f %p\n"
+        "archive_cleanup_command = 'clean %r'\n"
+        "include 'more.conf'\n"
+        "recovery_min_apply_delay = 'an hour'\n"
+        "recovery_end_command = 'tr",
+        "/data/recovery.conf");
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->settings, (std::vector<std::pair<std::string, std::string>>{
+                                  {"archive_cleanup_command", "clean %r"}}));
+    EXPECT_EQ(kept->left_out,
+              (Names{"/data/recovery.conf:1: unterminated quoted string",
+                     "/data/recovery.conf:3: another file is included, which is not followed",
+                     "/data/recovery.conf:5: unterminated quoted string",
+                     "/data/recovery.conf: \"an hour\" is no recovery_min_apply_delay"}));
+}
+
+TEST(KeptRecovery, HasEveryDelayThatTheServerReads) {
+    const auto delay = [](const std::string& value) {
+        return kept_recovery("recovery_min_apply_delay = '" + value + "'\n", "f")->apply_delay();
+    };
+    for (const char* const good : {"0", "5000", "5ms", "5 s", " +10min ", "2h", "1d"}) {
+        EXPECT_EQ(delay(good), good);
+    }
+    for (const char* const bad : {"h", "1hour", "1.5h", "1h 2s", "99999999999", "-1"}) {
+        EXPECT_EQ(delay(bad), "") << bad;
+    }
+}
+
+// Removed, it would let that of postgresql.conf through; 16 and later do not know it.
+TEST(RecoveryFiles, OutrankATriggerFileWhereTheServerLooksForOne) {
+    RecoverySettings wanted = settings();
+    wanted.trigger_file_is_set = true;
+    for (const int version : {12, 15, 16, 18}) {
+        const std::string expected = version < 16 ? "promote_trigger_file = ''\n" : "";
+        const std::string rest =
+            "primary_conninfo = 'host=db1 port=5432 user=repl'\n"
+            "primary_slot_name = 'pgpool_node_2'\n";
+        const std::string once = recovery_files(version, wanted, "").writes.at(1).content;
+        EXPECT_EQ(once, expected + rest);
+        // The next time the server looks for none.
+        EXPECT_EQ(recovery_files(version, settings(), once).writes.at(1).content, once);
+        EXPECT_EQ(recovery_files(version, wanted, "Promote_Trigger_File = '/tmp/p'\n")
+                      .writes.at(1)
+                      .content.find("/tmp/p"),
+                  std::string::npos);
+    }
+    EXPECT_EQ(recovery_files(18, settings(), "promote_trigger_file = ''\n").writes.at(1).content,
+              "primary_conninfo = 'host=db1 port=5432 user=repl'\n"
+              "primary_slot_name = 'pgpool_node_2'\n");
+}
+
 TEST(RecoveryFiles, QuoteAConninfoTwice) {
     RecoverySettings nasty;
     nasty.primary_conninfo.set("application_name", nasty_name);
@@ -150,7 +256,7 @@ TEST(ConninfoKeyword, IsKnownFromItsVersionOn) {
         {"gssencmode", 12},     {"sslsni", 14},       {"ssl_min_protocol_version", 13},
         {"sslcertmode", 16},    {"sslcrldir", 14},    {"tcp_user_timeout", 12},
         {"sslpassword", 13},    {"require_auth", 16}, {"load_balance_hosts", 16},
-        {"sslnegotiation", 17}, {"oauth_issuer", 18},
+        {"sslnegotiation", 17}, {"oauth_issuer", 18}, {"gssdelegation", 16},
     };
     for (const auto& [keyword, version] : since) {
         EXPECT_TRUE(conninfo_keyword_known(version, keyword)) << keyword;

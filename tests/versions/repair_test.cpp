@@ -120,11 +120,21 @@ TEST_P(RepairOfACrash, SettlesItAsAStandbyBeforeARewindAndABaseBackupFollowsAFai
           bin + "'\" >>" + cluster.hooks_conf_path());
     const std::string segment =
         cluster.sql_value(0, "SELECT pg_walfile_name(pg_current_wal_lsn())");
+    const bool signal_files = GetParam() >= 12;
+    const std::string own = "archive_cleanup_command = 'true'\n";
+    if (!signal_files) {
+        cluster.server(0).place().write_file(cluster.data_directory(0) + "/recovery.done",
+                                             "standby_mode = 'on'\n" + own);
+    }
     lose_diverged_primary();
     const Outcome outcome = call(cluster, "follow_primary_command", 0, 1, 0);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     if (can_copy()) {
         expect_repaired(0);
+        if (!signal_files) {
+            EXPECT_NE(read_file(cluster.data_directory(0) + "/recovery.conf").find(own),
+                      std::string::npos);
+        }
     } else {
         expect_history(cluster, "there is no pg_basebackup of PostgreSQL");
         EXPECT_EQ(cluster.writable_nodes(), std::vector<int>{1});
@@ -138,9 +148,9 @@ TEST_P(RepairOfACrash, SettlesItAsAStandbyBeforeARewindAndABaseBackupFollowsAFai
     const std::string files = read_file(bin + "/files");
     EXPECT_NE(files.find(segment + "\n"), std::string::npos)
         << "the WAL of the last common checkpoint was recycled: " << files;
-    const bool signal_files = GetParam() >= 12;
     EXPECT_EQ(files.find("\nstandby.signal\n") != std::string::npos, signal_files) << files;
     EXPECT_EQ(files.find("\nrecovery.conf\n") != std::string::npos, !signal_files) << files;
+    EXPECT_EQ(files.find("\nrecovery.done\n") != std::string::npos, !signal_files) << files;
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, Repair, testing::Values(10, 11, 12, 13, 14), name_of_version);
