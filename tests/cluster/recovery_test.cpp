@@ -307,7 +307,8 @@ TEST_F(RecoveryByHand, TwoRecoveriesOfOneNodeAtOnce) {
     const std::string line = cluster.hook_path("recovery_1st_stage") + " --config " +
                              cluster.hooks_conf_path() + " " + cluster.data_directory(0) + " " +
                              cluster.host(2) + " " + cluster.data_directory(2) + " " +
-                             std::to_string(cluster.port(0)) + " 2";
+                             std::to_string(cluster.port(0)) + " 2 " +
+                             std::to_string(cluster.port(2)) + " " + cluster.host(0);
     const Outcome outcome = cluster.run_shell(
         "(" + line + "; echo $? >" + cluster.base_directory() + "/one) & " + line + "; echo $? >" +
         cluster.base_directory() + "/two; wait; cat " + cluster.base_directory() + "/one " +
