@@ -47,7 +47,7 @@ struct NodeReport {
     std::string server_log;   // Debian: where pg_ctlcluster lets it log
     // The systemd unit that runs this directory; empty where there is none, or no systemd.
     std::string systemd_unit;
-    std::string unit_unknown;  // systemd runs there and did not answer: what was asked, what came
+    std::string unit_unknown;    // systemd runs there and did not answer: what was asked, what came
     std::string work_directory;  // PGDATA.pgpool-hooks, for what must survive beside PGDATA
     bool parent_writable = false;
     bool mount_point = false;    // PGDATA itself is one
