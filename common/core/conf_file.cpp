@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/core/conf_words.h"
 #include "common/core/conninfo.h"
 #include "common/core/error.h"
 
@@ -118,10 +119,7 @@ char unescaped(char c) {
 }
 
 bool may_hold_a_secret(std::string_view name) {
-    std::string lower(name);
-    for (char& c : lower) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
+    const std::string lower = lowercase(name);
     for (const char* part : {"password", "passphrase", "secret", "conninfo", "key"}) {
         if (lower.find(part) != std::string::npos) {
             return true;
@@ -256,11 +254,7 @@ class LineParser {
 };
 
 bool same_name(std::string_view left, std::string_view right) {
-    const auto lower = [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                      [&](char a, char b) { return lower(a) == lower(b); });
+    return lowercase(left) == lowercase(right);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -24,14 +23,6 @@ namespace {
 
 [[noreturn]] void mismatch(std::string_view text, std::string_view expected) {
     fail(fmt::format("\"{}\" is not {}", text, expected));
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-    return out;
 }
 
 // convert(): from text to a value. `type` is that of the row.
@@ -66,7 +57,7 @@ void convert(std::string_view text, std::string_view type, std::string& out) {
 }
 
 void convert(std::string_view text, std::string_view /*type*/, bool& out) {
-    const std::string word = lower(text);
+    const std::string word = lowercase(text);
     const auto is_one_of = [&](const auto&... words) { return ((word == words) || ...); };
     if (is_one_of("on", "true", "yes", "1")) {
         out = true;
@@ -96,7 +87,7 @@ void convert(std::string_view text, std::string_view /*type*/, Milliseconds& out
 
 void convert(std::string_view text, std::string_view type, std::optional<Milliseconds>& out) {
     out.reset();
-    if (lower(text) != "off") {
+    if (lowercase(text) != "off") {
         convert(text, type, out.emplace());
     }
 }
@@ -302,20 +293,6 @@ void apply(const Option& option, Config* config, NodeOptions& node, std::string_
     option.store(config, node, text, option.type);
 }
 
-std::size_t edit_distance(std::string_view from, std::string_view to) {
-    std::vector<std::size_t> row(to.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < from.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j < to.size(); ++j) {
-            const std::size_t replaced = diagonal + (from[i] == to[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
-        }
-    }
-    return row.back();
-}
-
 // "Did you mean ...?", or where the names stand when nothing is near.
 std::string suggestion(std::string_view prefix, std::string_view name) {
     const auto distance = [&](const Option& option) { return edit_distance(name, option.name); };
@@ -340,10 +317,10 @@ Key split_key(std::string_view written) {
     const char* const end = written.data() + written.size();
     const auto [stopped, error] = std::from_chars(written.data(), end, node);
     if (error != std::errc() || stopped == end || *stopped != '.') {
-        return {{}, std::nullopt, lower(written)};
+        return {{}, std::nullopt, lowercase(written)};
     }
     const auto length = static_cast<std::size_t>(stopped + 1 - written.data());
-    return {written.substr(0, length), node, lower(written.substr(length))};
+    return {written.substr(0, length), node, lowercase(written.substr(length))};
 }
 
 // Throws when there is no such key, or not in this place.
@@ -421,33 +398,6 @@ Config parse_config(const ConfFile& file) {
     apply_settings(file, config, false);
     apply_settings(file, config, true);
     return config;
-}
-
-std::optional<Milliseconds> parse_duration(std::string_view text) {
-    std::int64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || number < 0) {
-        return std::nullopt;
-    }
-    std::string_view unit(stopped, static_cast<std::size_t>(end - stopped));
-    unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
-
-    struct Unit {
-        std::string_view name;
-        std::int64_t milliseconds;
-    };
-    constexpr std::array units = {
-        Unit{"", 1000}, Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000}, Unit{"h", 3'600'000},
-    };
-    const auto found = std::find_if(units.begin(), units.end(),
-                                    [&](const Unit& each) { return each.name == unit; });
-    // A year is longer than any wait, and far from where sums of times overflow.
-    constexpr std::int64_t longest = std::int64_t{365} * 24 * 3'600'000;
-    if (found == units.end() || number > longest / found->milliseconds) {
-        return std::nullopt;
-    }
-    return Milliseconds(number * found->milliseconds);
 }
 
 }  // namespace hooks

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/core/conf_file.h"
+#include "common/core/conf_words.h"
 #include "common/core/conninfo.h"
 
 namespace hooks {
@@ -90,9 +91,6 @@ const std::vector<OptionRow>& option_table();
 // Throws Error{config}: "FILE:LINE: unknown key "sshuser"", hint: "Did you mean "ssh_user"?".
 Config parse_config(const ConfFile& file);
 Config default_config();
-
-// "25s", "500ms", "10min", "1h", and a bare number means seconds; nullopt otherwise.
-std::optional<Milliseconds> parse_duration(std::string_view text);
 
 std::string sample_config();  // examples/hooks.conf
 std::string options_help();   // for --help: name, default, text

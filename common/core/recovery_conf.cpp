@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 
 #include "common/core/conf_file.h"
+#include "common/core/conf_words.h"
 #include "common/core/error.h"
 #include "common/core/held_settings.h"
 
@@ -102,14 +102,8 @@ void check(int major_version, const RecoverySettings& settings) {
 
 constexpr std::string_view trigger_file = "promote_trigger_file";
 
-std::string lower(std::string name) {
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return name;
-}
-
 bool ends_recovery_or_is_gone(const std::string& as_written) {
-    const std::string name = lower(as_written);
+    const std::string name = lowercase(as_written);
     return name.starts_with("recovery_target") || name == trigger_file || name == "trigger_file" ||
            name == "standby_mode";
 }
@@ -172,7 +166,7 @@ std::string standby_auto_conf(int major_version, const RecoverySettings& setting
     for (const ConfSetting& setting : before) {
         // An empty one was put there for what another file says.
         const bool outranks = knows_promote_trigger_file(major_version) &&
-                              lower(setting.name) == trigger_file && setting.value.empty();
+                              lowercase(setting.name) == trigger_file && setting.value.empty();
         if (ends_recovery_or_is_gone(setting.name) && !outranks) {
             file.remove(setting.name);
         }
@@ -260,7 +254,8 @@ std::optional<KeptRecovery> kept_recovery(std::string_view text, const std::stri
         at = end + 1;
         try {
             const ConfFile file = ConfFile::parse(line_number + std::string(line), origin);
-            if (!file.settings().empty() && lower(file.settings()[0].name).starts_with("include")) {
+            if (!file.settings().empty() &&
+                lowercase(file.settings()[0].name).starts_with("include")) {
                 kept.left_out.push_back(
                     fmt::format("{}:{}: another file is included, which is not followed", origin,
                                 line_number.size() + 1));

@@ -137,14 +137,8 @@ class LeastPrivilegeOfARewind : public ByHandTest, public testing::WithParamInte
             read_file(cluster.hooks_conf_path()) + "0.postgres_bin_dir = '" + bin + "'\n", 0644);
         return bin;
     }
-    // With rows that no standby has, whatever a standby can be told while it runs.
     void lose_diverged_primary() {
-        cluster.stop_postgres(1);
-        cluster.stop_postgres(2);
-        cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
-        cluster.kill_postgres_at_once(0);
-        cluster.start_postgres(1);
-        cluster.start_postgres(2);
+        crash_diverged(cluster);
         const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
         ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     }

@@ -21,17 +21,9 @@ class Repair : public ByHandTest, public testing::WithParamInterface<int> {
         EXPECT_TRUE(outcome.ok()) << command << ": " << outcome.describe();
         return outcome.out;
     }
-    // The primary dies with rows that no standby has, whatever a standby can be told while it runs.
     void lose_diverged_primary() {
-        cluster.stop_postgres(1);
-        cluster.stop_postgres(2);
-        cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
-        cluster.sql(0, "SELECT pg_switch_wal()");
-        cluster.sql(0, "CHECKPOINT");
-        cluster.sql(0, "INSERT INTO public.diverged VALUES (1001)");
-        cluster.kill_postgres_at_once(0);
-        cluster.start_postgres(1);
-        cluster.start_postgres(2);
+        crash_diverged(cluster, {"SELECT pg_switch_wal()", "CHECKPOINT",
+                                 "INSERT INTO public.diverged VALUES (1001)"});
         const Outcome outcome = call(cluster, "failover_command", 0, 1, 0);
         ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     }

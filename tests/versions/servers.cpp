@@ -38,4 +38,16 @@ void expect_settings_of_a_standby(const Cluster& cluster, int node) {
     }
 }
 
+void crash_diverged(Cluster& cluster, const std::vector<std::string>& more) {
+    cluster.stop_postgres(1);
+    cluster.stop_postgres(2);
+    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
+    for (const std::string& statement : more) {
+        cluster.sql(0, statement);
+    }
+    cluster.kill_postgres_at_once(0);
+    cluster.start_postgres(1);
+    cluster.start_postgres(2);
+}
+
 }  // namespace hooks::harness

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/cluster/calls.h"
 
@@ -19,6 +20,10 @@ inline ClusterOptions on_version(int major, ClusterOptions options = {}) {
 
 // Its recovery settings are where this version reads them, and nowhere else.
 void expect_settings_of_a_standby(const Cluster& cluster, int node);
+
+// The primary, node 0, dies with rows that no standby has, whatever a standby can be told while it
+// runs. `more` is what it writes after these.
+void crash_diverged(Cluster& cluster, const std::vector<std::string>& more = {});
 
 inline std::string name_of_version(const testing::TestParamInfo<int>& info) {
     return "PostgreSQL" + std::to_string(info.param);

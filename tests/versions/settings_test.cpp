@@ -136,12 +136,7 @@ class TriggerFileOfACrash : public Settings {};
 TEST_P(TriggerFileOfACrash, PromotesNobodyWhileItIsSettled) {
     const std::string file = cluster.base_directory() + "/promote";
     append(0, "postgresql.conf", "promote_trigger_file = '" + file + "'\n");
-    cluster.stop_postgres(1);
-    cluster.stop_postgres(2);
-    cluster.sql(0, "CREATE TABLE public.diverged AS SELECT generate_series(1, 1000) AS row");
-    cluster.kill_postgres_at_once(0);
-    cluster.start_postgres(1);
-    cluster.start_postgres(2);
+    crash_diverged(cluster);
     cluster.server(0).place().write_file(file, "");
     ASSERT_EQ(call(cluster, "failover_command", 0, 1, 0).exit_code, 0);
     follow(0);
