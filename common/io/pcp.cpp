@@ -132,8 +132,26 @@ std::string Pcp::run(const char* tool, int node_id, bool verbose, Deadline deadl
     throw Error(ErrorKind::command, message);
 }
 
+// Pgpool ends its PCP process after each change of a node's state and starts another: who asks at
+// that moment is let in and hears nothing.
+std::string Pcp::node_info(int node_id, Deadline deadline) const {
+    const Deadline patience = deadline.within(kRestartOfPcp);
+    for (;;) {
+        try {
+            return run("pcp_node_info", node_id, true, deadline);
+        } catch (const Error& error) {
+            // The end of the time would only hide it.
+            if (!contains(error.message(), "read data from socket") ||
+                patience.remaining() <= 2 * kLongestPause) {
+                throw;
+            }
+        }
+        pause_for(kLongestPause, patience);
+    }
+}
+
 PoolStatus Pcp::node_status(int node_id, Deadline deadline) const {
-    const std::string output = run("pcp_node_info", node_id, true, deadline);
+    const std::string output = node_info(node_id, deadline);
     if (const std::optional<PoolStatus> status = find_status(output)) {
         return *status;
     }
@@ -142,7 +160,7 @@ PoolStatus Pcp::node_status(int node_id, Deadline deadline) const {
 }
 
 bool Pcp::shows_primary(int node_id, Deadline deadline) const {
-    const std::string output = run("pcp_node_info", node_id, true, deadline);
+    const std::string output = node_info(node_id, deadline);
     return find_value(output, "Role") == "primary";
 }
 
@@ -150,24 +168,8 @@ void Pcp::take_for_primary(int node_id, Deadline deadline) const {
     run("pcp_promote_node", node_id, false, deadline.within(kLongestCall));
 }
 
-// Pgpool ends its PCP process after each change of a node's state and starts another: who asks at
-// that moment is let in and hears nothing.
-PoolStatus Pcp::first_status(int node_id, Deadline deadline) const {
-    const Deadline patience = deadline.within(kRestartOfPcp);
-    for (;;) {
-        try {
-            return node_status(node_id, deadline);
-        } catch (const Error& error) {
-            if (!contains(error.message(), "read data from socket") || patience.expired()) {
-                throw;
-            }
-        }
-        pause_for(kLongestPause, patience);
-    }
-}
-
 void Pcp::attach_and_wait(int node_id, Deadline deadline) const {
-    PoolStatus status = first_status(node_id, deadline);
+    PoolStatus status = node_status(node_id, deadline);
     if (status == PoolStatus::unused) {
         throw Error(ErrorKind::command, fmt::format("pgpool does not use a node {}", node_id));
     }

@@ -25,7 +25,8 @@ class Pcp {
   public:
     explicit Pcp(PcpOptions options) : options_(std::move(options)) {}
 
-    // Throws Error{unreachable} (no pgpool there, user or password wrong) or Error{command}.
+    // Asks again, for up to 5 s, while pgpool restarts its PCP process. Throws Error{unreachable}
+    // (no pgpool there, user or password wrong) or Error{command}.
     PoolStatus node_status(int node_id, Deadline deadline) const;
 
     // Whether pgpool takes the node for the primary, up or down. Throws as above.
@@ -42,7 +43,7 @@ class Pcp {
     void attach_and_wait(int node_id, Deadline deadline) const;
 
   private:
-    PoolStatus first_status(int node_id, Deadline deadline) const;
+    std::string node_info(int node_id, Deadline deadline) const;
     std::string run(const char* tool, int node_id, bool verbose, Deadline deadline) const;
     PcpOptions options_;
 };

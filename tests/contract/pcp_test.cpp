@@ -128,6 +128,23 @@ TEST_F(PcpTest, OutlivesARestartOfThePcpProcess) {
     EXPECT_EQ(calls("pcp_node_info"), 4U);
 }
 
+TEST_F(PcpTest, AQuestionThatMeetsThatRestartIsAskedAgain) {
+    tool("pcp_node_info",
+         "n=$(wc -l < calls.pcp_node_info)\n"
+         "case $n in 1|3) echo 'ERROR: unable to read data from socket.' >&2; exit 1;; esac\n"
+         "echo 'Status : 2'; echo 'Role : primary'");
+    EXPECT_EQ(pcp_.node_status(1, soon()), PoolStatus::up);
+    EXPECT_TRUE(pcp_.shows_primary(1, soon()));
+    EXPECT_EQ(calls("pcp_node_info"), 4U);
+}
+
+TEST_F(PcpTest, APcpProcessThatNeverAnswersIsGivenUp) {
+    tool("pcp_node_info", "echo 'ERROR: unable to read data from socket.' >&2; exit 1");
+    ASSERT_ERROR(error, ErrorKind::unreachable, pcp_.node_status(1, Deadline::after(seconds(1))));
+    EXPECT_CONTAINS(error->message(), "unable to read data from socket");
+    EXPECT_GE(calls("pcp_node_info"), 2U);
+}
+
 TEST_F(PcpTest, ANodeThatStaysDown) {
     node_info_43();
     set_status(3);
