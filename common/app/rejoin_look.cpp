@@ -70,8 +70,7 @@ TargetFacts Rejoin::look(Deadline deadline) {
     }
     // A server that does not let us in will be stopped. That must not be for want of time here: one
     // that has just been started may not be ready yet, and one that hangs must be stopped, too.
-    const milliseconds fair = std::min(env_.config.connect_timeout, env_.config.follow_timeout / 4);
-    if (deadline.remaining() < 2 * fair) {
+    if (deadline.remaining() < time_to_ask()) {
         throw Error(ErrorKind::timeout,
                     fmt::format("{}: no time is left to see whether its server lets anybody in",
                                 job_.target.label()),
@@ -117,10 +116,12 @@ TargetFacts Rejoin::look_when_reachable() {
     // that is back shall not stay away for longer than that.
     for (milliseconds wait{250};; wait = std::min<milliseconds>(wait * 2, seconds(1))) {
         // The deadline would end this attempt, and hide what the one before it found.
-        const bool short_of_time = deadline.remaining() < env_.config.connect_timeout;
+        bool short_of_time = deadline.remaining() < env_.config.connect_timeout;
         try {
             return look(deadline);
         } catch (const Error& error) {
+            short_of_time = short_of_time || (error.kind() == ErrorKind::timeout &&
+                                              deadline.remaining() < time_to_ask());
             // What an earlier run left at work, for a primary that is gone perhaps, ends by itself.
             const bool busy = error.kind() == ErrorKind::refused && !target_.report.busy.empty();
             const bool retry = error.kind() == ErrorKind::unreachable ||

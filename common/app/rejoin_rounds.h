@@ -2,6 +2,7 @@
 // (rejoin_job.cpp), round after round.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,10 @@ class Rejoin {
     // Everything but copying is bounded by follow_timeout.
     Deadline quick() const { return env_.deadline.within(env_.config.follow_timeout); }
 
+    // What is left at least when a server is asked whether it lets anybody in.
+    Milliseconds time_to_ask() const {
+        return 2 * std::min(env_.config.connect_timeout, env_.config.follow_timeout / 4);
+    }
     void check_port_is_free(Deadline deadline);
     TargetFacts look(Deadline deadline);
     TargetFacts look_when_reachable();
